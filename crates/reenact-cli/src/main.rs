@@ -1,0 +1,2 @@
+//! The `reenact` command.
+fn main() {}
