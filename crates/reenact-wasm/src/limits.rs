@@ -1,0 +1,24 @@
+//! Every limit on a guest module, in one place.
+
+/// Bytes in one page of linear memory.
+pub const PAGE_BYTES: usize = 65_536;
+/// Bytes of a module as handed in.
+pub const MODULE_BYTES_MAX: usize = 16 << 20;
+/// Functions a module may define: 100,000 empty ones take seven seconds to compile.
+pub const FUNCTIONS_MAX: u32 = 20_000;
+/// Bytes of one function body: one of 2.5 MB takes four seconds to compile.
+pub const FUNCTION_BYTES_MAX: usize = 512 << 10;
+/// Bytes of all function bodies together.
+pub const CODE_BYTES_MAX: usize = 4 << 20;
+/// Parameters and locals of one function.
+pub const LOCALS_MAX: u32 = 4_096;
+/// Types, imports and exports a module may declare, each.
+pub const DECLARATIONS_MAX: u32 = 10_000;
+/// Globals a module may define.
+pub const GLOBALS_MAX: u32 = 4_096;
+/// Data segments, and element segments, each.
+pub const SEGMENTS_MAX: u32 = 10_000;
+/// Tables a module may define.
+pub const TABLES_MAX: u32 = 16;
+/// Elements of all tables together.
+pub const TABLE_ELEMENTS_MAX: u64 = 65_536;
