@@ -1,0 +1,253 @@
+//! From a running game to the payloads of its session.
+
+use std::collections::VecDeque;
+
+use thiserror::Error;
+
+use crate::format::block::InputBlock;
+use crate::hash::StateHash;
+use crate::input::Inputs;
+use crate::limits::{CHUNK_ROWS, PENDING_BYTES_MAX};
+use crate::session::{EndReason, SessionEnded, SessionPayload, SessionStarted};
+use crate::simulation::{Failure, Mark, Simulation, Status};
+use crate::tick::Tick;
+
+/// Why a tick was not recorded.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// Payloads were not taken away; the session ended before this tick, and records nothing more.
+    #[error("{pending} bytes wait to be taken away, where at most {limit} may")]
+    Full {
+        /// Bytes that wait.
+        pending: usize,
+        /// [`PENDING_BYTES_MAX`].
+        limit: usize,
+    },
+    /// The session has ended.
+    #[error("the session has ended at tick {last_tick}")]
+    Ended {
+        /// The last tick recorded.
+        last_tick: Tick,
+    },
+    /// Inputs of another number of participants or columns than the session has.
+    #[error("inputs of another schema than the session's")]
+    Schema,
+    /// The simulation failed; the session ended before this tick.
+    #[error("the simulation failed")]
+    Failed(#[from] Failure),
+}
+
+/// Takes the confirmed inputs of all participants tick by tick and yields the payloads of a session.
+///
+/// A recorder never blocks, knows no clock and does no I/O: whoever drives it takes the payloads away with
+/// [`poll`](Self::poll). When nobody does, the recording ends: a gap is never recorded over.
+///
+/// A game that is driven by [`Recorder::step`] gets its marks and hashes recorded as well; one that runs
+/// itself calls [`record`](Self::record), [`mark`](Self::mark) and [`hash`](Self::hash).
+#[derive(Debug)]
+pub struct Recorder {
+    started: SessionStarted,
+    chunk_ticks: u32,
+    /// The next tick to record: the state that the last one led to.
+    tick: Tick,
+    block: InputBlock,
+    /// The inputs of the tick before, as the block knows them.
+    before: Inputs,
+    /// Hashes and marks since the last chunk.
+    hashes: Vec<(Tick, StateHash)>,
+    marks: Vec<(Tick, Mark)>,
+    last_hash: Option<Tick>,
+    /// Where a simulation puts its marks, kept so that it is allocated once.
+    emitted: Vec<Mark>,
+    pending: VecDeque<SessionPayload>,
+    pending_bytes: usize,
+    ended: bool,
+}
+
+impl Recorder {
+    /// Begins a session. A chunk is yielded each `chunk_ticks` ticks (at least one), and earlier when many
+    /// rows have gathered; a live session uses what passes in 100 ms, a file as many as there are.
+    pub fn new(started: SessionStarted, chunk_ticks: u32) -> Self {
+        let block = InputBlock::new(&started.schema, Tick::ZERO);
+        let before = Inputs::absent(&started.schema);
+        let pending = VecDeque::from([SessionPayload::Started(started.clone())]);
+        Self {
+            started,
+            chunk_ticks: chunk_ticks.max(1),
+            tick: Tick::ZERO,
+            block,
+            before,
+            hashes: Vec::new(),
+            marks: Vec::new(),
+            last_hash: None,
+            emitted: Vec::new(),
+            pending,
+            pending_bytes: 0,
+            ended: false,
+        }
+    }
+
+    /// The tick that is recorded next; as many ticks are recorded already.
+    pub fn tick(&self) -> Tick {
+        self.tick
+    }
+
+    /// What the session was begun with.
+    pub fn started(&self) -> &SessionStarted {
+        &self.started
+    }
+
+    /// The next payload to store, if there is one; they come in the order of the session's stream.
+    pub fn poll(&mut self) -> Option<SessionPayload> {
+        let payload = self.pending.pop_front()?;
+        self.pending_bytes = self.pending_bytes.saturating_sub(weight(&payload));
+        Some(payload)
+    }
+
+    /// Whether the state at the current tick is one whose hash the session records, and has not yet.
+    pub fn wants_hash(&self) -> bool {
+        let every = self.started.hash_every;
+        every != 0 && self.tick.0.is_multiple_of(every) && self.last_hash != Some(self.tick)
+    }
+
+    /// Runs one tick of `simulation` and records it: its inputs, marks, and its hash when one is due.
+    /// The session ends by itself when the simulation is over or fails.
+    ///
+    /// # Errors
+    /// Nothing is recorded of this tick, and the session has ended; after `Ended` it had before.
+    pub fn step<S: Simulation + ?Sized>(
+        &mut self,
+        simulation: &mut S,
+        inputs: &Inputs,
+    ) -> Result<Status, RecordError> {
+        self.check_open()?;
+        if self.wants_hash() {
+            self.hash(simulation.state_hash());
+        }
+        let mut emitted = std::mem::take(&mut self.emitted);
+        emitted.clear();
+        let status = match simulation.step(self.tick, inputs, &mut emitted) {
+            Ok(status) => status,
+            Err(failure) => {
+                // The failed tick is not committed, but its inputs are kept: they show the failure again.
+                self.block.push(&self.before, inputs);
+                self.finish(EndReason::Failed(failure.clone()));
+                return Err(failure.into());
+            }
+        };
+        self.record(inputs)?;
+        emitted.drain(..).for_each(|mark| self.mark(mark));
+        self.emitted = emitted;
+        if self.wants_hash() {
+            self.hash(simulation.state_hash());
+        }
+        if status == Status::Over {
+            self.end(simulation, EndReason::Over);
+        }
+        Ok(status)
+    }
+
+    /// Records the inputs of the next tick.
+    ///
+    /// # Errors
+    /// `Full` ends the session at the tick before; the others change nothing.
+    pub fn record(&mut self, inputs: &Inputs) -> Result<(), RecordError> {
+        self.check_open()?;
+        if !same_shape(inputs, &self.before) {
+            return Err(RecordError::Schema);
+        }
+        if self.pending_bytes > PENDING_BYTES_MAX {
+            self.finish(EndReason::Truncated);
+            return Err(RecordError::Full { pending: self.pending_bytes, limit: PENDING_BYTES_MAX });
+        }
+        let Some(next) = self.tick.next() else {
+            self.finish(EndReason::Stopped);
+            return Err(RecordError::Ended { last_tick: self.tick });
+        };
+        self.block.push(&self.before, inputs);
+        self.before.clone_from(inputs);
+        self.tick = next;
+        let held = self.block.rows().max(self.hashes.len()).max(self.marks.len());
+        if self.tick.0 - self.block.first_tick().0 >= self.chunk_ticks || held >= CHUNK_ROWS {
+            self.close_chunk();
+        }
+        Ok(())
+    }
+
+    /// Records a mark at the tick to which the last step led.
+    pub fn mark(&mut self, mark: Mark) {
+        if !self.ended {
+            self.pending_bytes += mark_bytes(&mark);
+            self.marks.push((self.tick, mark));
+        }
+    }
+
+    /// Records the hash of the state at the current tick; a second one is passed over.
+    pub fn hash(&mut self, hash: StateHash) {
+        if !self.ended && self.last_hash != Some(self.tick) {
+            self.last_hash = Some(self.tick);
+            self.pending_bytes += HASH_BYTES;
+            self.hashes.push((self.tick, hash));
+        }
+    }
+
+    /// Ends the session and hashes its last state, if it records hashes.
+    pub fn end<S: Simulation + ?Sized>(&mut self, simulation: &mut S, reason: EndReason) {
+        if self.started.hash_every != 0 && !self.ended {
+            self.hash(simulation.state_hash());
+        }
+        self.finish(reason);
+    }
+
+    /// Ends the session without another hash; a session that has ended stays as it is.
+    pub fn finish(&mut self, reason: EndReason) {
+        if self.ended {
+            return;
+        }
+        self.close_chunk();
+        self.ended = true;
+        let ended = SessionEnded { last_tick: self.tick, reason };
+        self.pending.push_back(SessionPayload::Ended(ended));
+    }
+
+    fn check_open(&self) -> Result<(), RecordError> {
+        if self.ended { Err(RecordError::Ended { last_tick: self.tick }) } else { Ok(()) }
+    }
+
+    /// Hands over what was recorded since the last chunk.
+    fn close_chunk(&mut self) {
+        if self.block.end_tick() > self.block.first_tick() {
+            let next = InputBlock::new(&self.started.schema, self.tick);
+            let block = std::mem::replace(&mut self.block, next);
+            self.before = Inputs::absent(&self.started.schema);
+            self.pending_bytes += block.memory_bytes();
+            self.pending.push_back(SessionPayload::InputsRecorded(block));
+        }
+        if !self.hashes.is_empty() {
+            self.pending.push_back(SessionPayload::HashesRecorded(std::mem::take(&mut self.hashes)));
+        }
+        let marks = self.marks.drain(..).map(|(tick, mark)| SessionPayload::Marked(tick, mark));
+        self.pending.extend(marks);
+    }
+}
+
+fn same_shape(a: &Inputs, b: &Inputs) -> bool {
+    a.participants() == b.participants() && a.columns() == b.columns()
+}
+
+const HASH_BYTES: usize = size_of::<(Tick, StateHash)>();
+
+fn mark_bytes(mark: &Mark) -> usize {
+    size_of::<SessionPayload>() + mark.payload.len()
+}
+
+/// The bytes by which a payload counts while it waits.
+fn weight(payload: &SessionPayload) -> usize {
+    match payload {
+        SessionPayload::Started(_) | SessionPayload::Ended(_) => 0,
+        SessionPayload::InputsRecorded(block) => block.memory_bytes(),
+        SessionPayload::HashesRecorded(hashes) => hashes.len() * HASH_BYTES,
+        SessionPayload::Marked(_, mark) => mark_bytes(mark),
+    }
+}

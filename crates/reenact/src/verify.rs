@@ -1,0 +1,321 @@
+//! Re-simulate a replay and compare: with the hashes that were recorded, or with another build.
+
+use std::sync::Arc;
+
+use crate::format::{InputReader, Replay};
+use crate::hash::StateHash;
+use crate::session::EndReason;
+use crate::simulation::{Failure, FieldDifference, Simulation, Status, field_differences};
+use crate::tick::Tick;
+
+/// What re-simulation says of a replay. It is never a guess.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every recorded hash is that of the re-simulated state, and the end is the recorded one.
+    Verified {
+        /// The last tick that was compared.
+        through: Tick,
+        /// How many hashes were compared.
+        hashes: usize,
+    },
+    /// The re-simulation differs.
+    Mismatch(Mismatch),
+    /// Nothing can be said.
+    NotVerifiable(Obstacle),
+}
+
+/// Where a re-simulation first differs from what was recorded.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mismatch {
+    /// The first tick whose recorded state differs.
+    pub tick: Tick,
+    /// The last tick whose recorded state is equal; the first difference lies after it. `None` if not
+    /// even that at tick 0 is.
+    pub agreed: Option<Tick>,
+    /// What differs.
+    pub difference: Difference,
+}
+
+/// What differs in a [`Mismatch`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// The state.
+    State {
+        /// As recorded.
+        recorded: StateHash,
+        /// As re-simulated.
+        actual: StateHash,
+    },
+    /// The re-simulation failed where the recorded session went on, or failed otherwise.
+    Failed(Failure),
+    /// The session ended in another way than the re-simulation does.
+    End,
+}
+
+/// Why nothing can be said about a replay.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Obstacle {
+    /// Nobody recorded hashes.
+    NoHashes,
+    /// The re-simulation met a limit.
+    Limit(Failure),
+}
+
+/// Re-simulates a replay and compares it with the hashes recorded by whoever played.
+///
+/// ```
+/// # use std::sync::Arc;
+/// use reenact::{Replay, Simulation, Verdict, Verifier};
+/// fn check<S: Simulation>(simulation: S, replay: Arc<Replay>) -> Verdict {
+///     let mut verifier = Verifier::new(simulation, replay);
+///     loop {
+///         if let Some(verdict) = verifier.advance(10_000) {
+///             return verdict;
+///         }
+///         eprintln!("tick {}", verifier.tick());
+///     }
+/// }
+/// ```
+#[derive(Debug)]
+pub struct Verifier<S> {
+    runner: Runner<S>,
+    compared: usize,
+    agreed: Option<Tick>,
+    status: Status,
+}
+
+impl<S: Simulation> Verifier<S> {
+    /// `simulation` is that of the replay, at tick 0.
+    pub fn new(simulation: S, replay: Arc<Replay>) -> Self {
+        Self { runner: Runner::new(simulation, replay), compared: 0, agreed: None, status: Status::Running }
+    }
+
+    /// The tick reached.
+    pub fn tick(&self) -> Tick {
+        self.runner.tick
+    }
+
+    /// Runs at most `ticks` ticks; gives the verdict once there is one.
+    pub fn advance(&mut self, ticks: u32) -> Option<Verdict> {
+        if self.runner.replay.hashes.is_empty() {
+            return Some(Verdict::NotVerifiable(Obstacle::NoHashes));
+        }
+        for _ in 0..ticks {
+            if let Some(mismatch) = self.compare_hash() {
+                return Some(Verdict::Mismatch(mismatch));
+            }
+            if self.runner.tick == self.runner.replay.last_tick() {
+                return Some(self.compare_end());
+            }
+            if self.status == Status::Over {
+                return Some(self.mismatch(Difference::End));
+            }
+            match self.runner.step() {
+                Ok(status) => self.status = status,
+                Err(limit @ Failure::Limit { .. }) => {
+                    return Some(Verdict::NotVerifiable(Obstacle::Limit(limit)));
+                }
+                Err(failure) => return Some(self.mismatch(Difference::Failed(failure))),
+            }
+        }
+        None
+    }
+
+    fn mismatch(&self, difference: Difference) -> Verdict {
+        Verdict::Mismatch(Mismatch { tick: self.runner.tick, agreed: self.agreed, difference })
+    }
+
+    fn compare_hash(&mut self) -> Option<Mismatch> {
+        let tick = self.runner.tick;
+        let recorded = *self.runner.replay.hashes.get(&tick)?;
+        let actual = self.runner.simulation.state_hash();
+        if actual != recorded {
+            let difference = Difference::State { recorded, actual };
+            return Some(Mismatch { tick, agreed: self.agreed, difference });
+        }
+        self.compared += 1;
+        self.agreed = Some(tick);
+        None
+    }
+
+    /// The states agree up to the last: does the session also end as it was recorded to?
+    fn compare_end(&mut self) -> Verdict {
+        let replay = Arc::clone(&self.runner.replay);
+        let tick = replay.last_tick();
+        let same = match &replay.ended.reason {
+            EndReason::Stopped | EndReason::Truncated => true,
+            EndReason::Over => self.status == Status::Over,
+            EndReason::Failed(recorded) => match self.fails_as(recorded) {
+                Ok(same) => same,
+                Err(limit) => return Verdict::NotVerifiable(Obstacle::Limit(limit)),
+            },
+        };
+        let through = self.agreed.unwrap_or(Tick::ZERO);
+        if same {
+            Verdict::Verified { through, hashes: self.compared }
+        } else {
+            Verdict::Mismatch(Mismatch { tick, agreed: self.agreed, difference: Difference::End })
+        }
+    }
+
+    /// Whether the tick after the last fails as it was recorded to. A limit, then or now, says nothing.
+    /// Without the inputs of that tick there is nothing to compare.
+    fn fails_as(&mut self, recorded: &Failure) -> Result<bool, Failure> {
+        let limit = |failure: &Failure| matches!(failure, Failure::Limit { .. });
+        if limit(recorded) {
+            return Err(recorded.clone());
+        }
+        if !self.runner.has_input() {
+            return Ok(true);
+        }
+        match self.runner.step() {
+            Err(failure) if limit(&failure) => Err(failure),
+            Err(failure) => Ok(failure == *recorded),
+            Ok(_) => Ok(false),
+        }
+    }
+}
+
+/// A simulation that is led along a replay's inputs.
+#[derive(Debug)]
+struct Runner<S> {
+    simulation: S,
+    replay: Arc<Replay>,
+    reader: InputReader,
+    tick: Tick,
+    marks: Vec<crate::simulation::Mark>,
+}
+
+impl<S: Simulation> Runner<S> {
+    fn new(simulation: S, replay: Arc<Replay>) -> Self {
+        let reader = replay.inputs.reader();
+        Self { simulation, replay, reader, tick: Tick::ZERO, marks: Vec::new() }
+    }
+
+    fn has_input(&self) -> bool {
+        self.tick < self.replay.inputs.end_tick()
+    }
+
+    /// Runs the next tick, whose input the replay has.
+    fn step(&mut self) -> Result<Status, Failure> {
+        let inputs = self.reader.at(&self.replay.inputs, self.tick);
+        let inputs = inputs.expect("a decoded replay has the inputs of every tick before its last");
+        self.marks.clear();
+        let status = self.simulation.step(self.tick, inputs, &mut self.marks)?;
+        self.tick = Tick(self.tick.0 + 1);
+        Ok(status)
+    }
+}
+
+/// What a comparison of two builds along one replay found.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Outcome {
+    /// All states are equal.
+    Same {
+        /// The last tick compared.
+        through: Tick,
+    },
+    /// The builds diverge.
+    Diverged(Divergence),
+}
+
+/// Where two builds diverge.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Divergence {
+    /// The first tick whose states differ in any byte, or at which only one build could go on.
+    pub tick: Tick,
+    /// The first tick at which a named field differs, and those that do. A rebuilt game often lays out its
+    /// memory in another way, so that bytes differ long before anything that matters does.
+    pub fields: Option<(Tick, Vec<FieldDifference>)>,
+    /// The tick at which one build, or each in its own way, failed.
+    pub failed: Option<FailedBuilds>,
+}
+
+/// How two builds failed at one tick; `None` for the one that went on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedBuilds {
+    /// The tick whose step failed.
+    pub tick: Tick,
+    /// The first build's failure.
+    pub left: Option<Failure>,
+    /// The second build's failure.
+    pub right: Option<Failure>,
+}
+
+/// Runs two builds side by side along the inputs of one replay, up to the first named field that differs.
+#[derive(Debug)]
+pub struct Comparison<A, B> {
+    left: Runner<A>,
+    right: Runner<B>,
+    left_state: Vec<u8>,
+    right_state: Vec<u8>,
+    diverged: Option<Tick>,
+}
+
+impl<A: Simulation, B: Simulation> Comparison<A, B> {
+    /// Both simulations are at tick 0.
+    pub fn new(left: A, right: B, replay: &Arc<Replay>) -> Self {
+        Self {
+            left: Runner::new(left, Arc::clone(replay)),
+            right: Runner::new(right, Arc::clone(replay)),
+            left_state: Vec::new(),
+            right_state: Vec::new(),
+            diverged: None,
+        }
+    }
+
+    /// The tick reached.
+    pub fn tick(&self) -> Tick {
+        self.left.tick
+    }
+
+    /// Runs at most `ticks` ticks; gives the outcome once there is one.
+    pub fn advance(&mut self, ticks: u32) -> Option<Outcome> {
+        for _ in 0..ticks {
+            let tick = self.left.tick;
+            if let Some(outcome) = self.compare_states() {
+                return Some(outcome);
+            }
+            if tick == self.left.replay.last_tick() {
+                return Some(self.outcome(None, None));
+            }
+            let (left, right) = (self.left.step().err(), self.right.step().err());
+            if left.is_some() || right.is_some() {
+                let differ = left != right;
+                let failed = differ.then_some(FailedBuilds { tick, left, right });
+                if differ {
+                    self.diverged.get_or_insert(tick);
+                }
+                return Some(self.outcome(None, failed));
+            }
+        }
+        None
+    }
+
+    fn outcome(&self, fields: Option<(Tick, Vec<FieldDifference>)>, failed: Option<FailedBuilds>) -> Outcome {
+        match self.diverged {
+            Some(tick) => Outcome::Diverged(Divergence { tick, fields, failed }),
+            None => Outcome::Same { through: self.left.tick },
+        }
+    }
+
+    /// Notes the first difference in bytes; once there is one, looks for one in the named fields.
+    fn compare_states(&mut self) -> Option<Outcome> {
+        let tick = self.left.tick;
+        if self.diverged.is_none() {
+            self.left.simulation.save(&mut self.left_state);
+            self.right.simulation.save(&mut self.right_state);
+            if self.left_state == self.right_state {
+                return None;
+            }
+            self.diverged = Some(tick);
+        }
+        let (left, right) = (self.left.simulation.fields(), self.right.simulation.fields());
+        if left.is_empty() || right.is_empty() {
+            return Some(self.outcome(None, None));
+        }
+        let differences = field_differences(&left, &right);
+        (!differences.is_empty()).then(|| self.outcome(Some((tick, differences)), None))
+    }
+}

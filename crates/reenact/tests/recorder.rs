@@ -1,0 +1,71 @@
+//! The recorder never blocks, never records over a gap, and chunks change nothing.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use reenact::input::{Column, InputSchema, Inputs, Width};
+use reenact::session::{EndReason, SessionPayload};
+use reenact::{Attachments, RecordError, Recorder, Replay, Tick, replay_from_session};
+use reenact_testkit::marbles::{schema, started};
+use reenact_testkit::pads::random_inputs;
+
+fn payloads(chunk_ticks: u32, ticks: u32) -> Vec<SessionPayload> {
+    let mut recorder = Recorder::new(started(3, 0), chunk_ticks);
+    let mut all = Vec::new();
+    for inputs in random_inputs(&schema(), 3, ticks) {
+        recorder.record(&inputs).unwrap();
+        all.extend(std::iter::from_fn(|| recorder.poll()));
+    }
+    recorder.finish(EndReason::Stopped);
+    all.extend(std::iter::from_fn(|| recorder.poll()));
+    all
+}
+
+#[test]
+fn any_split_into_chunks_gives_the_same_inputs() {
+    let ticks = 3_000;
+    for chunk_ticks in [1, 6, 100, u32::MAX] {
+        let bytes = replay_from_session(payloads(chunk_ticks, ticks), &Attachments::default()).unwrap();
+        let replay = Replay::decode(&bytes).unwrap();
+        let mut reader = replay.inputs.reader();
+        let all = random_inputs(&schema(), 3, ticks);
+        for (tick, inputs) in all.iter().enumerate() {
+            assert_eq!(reader.at(&replay.inputs, Tick(tick as u32)), Some(inputs), "tick {tick}");
+        }
+        for tick in [2_999, 0, 1_500, 1_499, 4] {
+            assert_eq!(reader.at(&replay.inputs, Tick(tick)), Some(&all[tick as usize]), "tick {tick}");
+        }
+        assert_eq!(reader.at(&replay.inputs, Tick(ticks)), None);
+    }
+}
+
+#[test]
+fn a_chunk_comes_each_so_many_ticks() {
+    let blocks = |payload: &SessionPayload| match payload {
+        SessionPayload::InputsRecorded(block) => Some(block.end_tick()),
+        _ => None,
+    };
+    let ends: Vec<_> = payloads(6, 20).iter().filter_map(blocks).collect();
+    assert_eq!(ends, [Tick(6), Tick(12), Tick(18), Tick(20)]);
+}
+
+#[test]
+fn a_full_buffer_ends_the_session_instead_of_skipping() {
+    let mut recorder = Recorder::new(started(3, 0), 6);
+    let inputs = random_inputs(&schema(), 3, 1_000_000);
+    let error = inputs.iter().find_map(|inputs| recorder.record(inputs).err()).unwrap();
+    assert!(matches!(error, RecordError::Full { .. }), "{error}");
+    let last_tick = recorder.tick();
+    assert_eq!(recorder.record(&inputs[0]), Err(RecordError::Ended { last_tick }));
+    let all: Vec<_> = std::iter::from_fn(|| recorder.poll()).collect();
+    let Some(SessionPayload::Ended(ended)) = all.last() else { panic!("no end") };
+    assert_eq!((ended.last_tick, &ended.reason), (last_tick, &EndReason::Truncated));
+    let replay = Replay::decode(&replay_from_session(all, &Attachments::default()).unwrap()).unwrap();
+    assert_eq!(replay.inputs.end_tick(), last_tick);
+}
+
+#[test]
+fn inputs_of_another_schema_are_refused() {
+    let other = InputSchema::new(1, vec![Column::axis("x", Width::Bits8)]).unwrap();
+    let mut recorder = Recorder::new(started(3, 0), 6);
+    assert_eq!(recorder.record(&Inputs::absent(&other)), Err(RecordError::Schema));
+}
