@@ -32,3 +32,13 @@ pub const SEGMENTS_MAX: u32 = 10_000;
 pub const TABLES_MAX: u32 = 16;
 /// Elements of all tables together, and of all element segments together.
 pub const TABLE_ELEMENTS_MAX: u64 = 65_536;
+/// Bytes of stack that a limit may allow: with it, no sum of the rewriter's counter overflows.
+pub const STACK_BYTES_MAX: u32 = 1 << 30;
+/// Bytes of the section `reenact.schema`.
+pub const SCHEMA_BYTES_MAX: usize = 64 << 10;
+/// Input columns of a schema.
+pub const SCHEMA_COLUMNS_MAX: usize = 16;
+/// Fields of a schema.
+pub const SCHEMA_FIELDS_MAX: usize = 1_024;
+/// Bytes of a name in a schema.
+pub const SCHEMA_NAME_BYTES_MAX: usize = 64;

@@ -2,14 +2,7 @@
 
 use std::str::FromStr;
 
-/// Bytes of a schema.
-pub const SCHEMA_BYTES_MAX: usize = 64 << 10;
-/// Input columns of a schema.
-pub const COLUMNS_MAX: usize = 16;
-/// Fields of a schema.
-pub const FIELDS_MAX: usize = 1_024;
-/// Bytes of a name.
-pub const NAME_BYTES_MAX: usize = 64;
+use crate::limits::{SCHEMA_BYTES_MAX, SCHEMA_COLUMNS_MAX, SCHEMA_FIELDS_MAX, SCHEMA_NAME_BYTES_MAX};
 
 /// A parsed schema. What the text leaves out has the default of the specification.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -277,7 +270,7 @@ impl<'a> Parser<'a> {
 
     fn column(&mut self, column: Column, line: &Line) -> Result<(), SchemaError> {
         let columns = &mut self.schema.columns;
-        line.room(columns.len(), "columns", COLUMNS_MAX)?;
+        line.room(columns.len(), "columns", SCHEMA_COLUMNS_MAX)?;
         if columns.iter().any(|other| other.name == column.name) {
             return Err(line.repeated(&column.name));
         }
@@ -287,7 +280,7 @@ impl<'a> Parser<'a> {
 
     fn field(&mut self, field: Field, line: &Line) -> Result<(), SchemaError> {
         let fields = &mut self.schema.fields;
-        line.room(fields.len(), "fields", FIELDS_MAX)?;
+        line.room(fields.len(), "fields", SCHEMA_FIELDS_MAX)?;
         if fields.iter().any(|other| other.name == field.name) {
             return Err(line.repeated(&field.name));
         }
@@ -305,12 +298,12 @@ impl<'a> Parser<'a> {
 }
 
 fn game_name(text: &str) -> Option<String> {
-    (1..=NAME_BYTES_MAX).contains(&text.len()).then(|| text.to_owned())
+    (1..=SCHEMA_NAME_BYTES_MAX).contains(&text.len()).then(|| text.to_owned())
 }
 
 fn name(word: &str) -> Option<String> {
     let plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
-    (plain && (1..=NAME_BYTES_MAX).contains(&word.len())).then(|| word.to_owned())
+    (plain && (1..=SCHEMA_NAME_BYTES_MAX).contains(&word.len())).then(|| word.to_owned())
 }
 
 /// A number in plain decimal digits: no sign, which `FromStr` would take.
@@ -446,10 +439,10 @@ mod tests {
 
     #[test]
     fn limits() {
-        let columns: String = (0..17).map(|n| format!("axis a{n} 8\n")).collect();
-        check_error(&columns, "line 17: more than 16 columns");
-        let fields: String = (0..1025).map(|n| format!("field a{n} u8 1 0\n")).collect();
-        check_error(&fields, "line 1025: more than 1024 fields");
+        let columns: Vec<_> = (0..17).map(|n| format!("axis a{n} 8\n")).collect();
+        check_error(&columns.concat(), "line 17: more than 16 columns");
+        let fields: Vec<_> = (0..1025).map(|n| format!("field a{n} u8 1 0\n")).collect();
+        check_error(&fields.concat(), "line 1025: more than 1024 fields");
         check_error(&"x".repeat(65_537), "65537 bytes, the limit is 65536");
         assert_eq!(Schema::parse(b"ab\xff"), Err(SchemaError::NotUtf8 { valid_up_to: 2 }));
     }

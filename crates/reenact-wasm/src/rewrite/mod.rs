@@ -16,14 +16,12 @@ mod validate;
 
 use crate::admission;
 use crate::error::AdmitError;
+use crate::limits::STACK_BYTES_MAX;
 use crate::schema::{Schema, SchemaError};
 use outline::Outline;
 
 /// The version of the rewriter, which a replay names.
 pub const REWRITER_VERSION: u32 = 1;
-
-/// The largest stack limit, in bytes: with it, no sum of the counter overflows.
-pub const STACK_BYTES_MAX: u32 = 1 << 30;
 
 /// The contract that a module speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
