@@ -10,8 +10,18 @@ pub const FUNCTIONS_MAX: u32 = 20_000;
 pub const FUNCTION_BYTES_MAX: usize = 512 << 10;
 /// Bytes of all function bodies together.
 pub const CODE_BYTES_MAX: usize = 4 << 20;
-/// Parameters and locals of one function.
+/// Bytes of one function body after rewriting: canonical NaNs make float code longer, and browsers refuse
+/// long functions too.
+pub const REWRITTEN_FUNCTION_BYTES_MAX: usize = 2 * FUNCTION_BYTES_MAX;
+/// Bytes of all function bodies together after rewriting.
+pub const REWRITTEN_CODE_BYTES_MAX: usize = 2 * CODE_BYTES_MAX;
+/// Locals a function declares, besides its parameters.
 pub const LOCALS_MAX: u32 = 4_096;
+/// Parameters of one function type; a real cart has 101.
+pub const PARAMETERS_MAX: usize = 256;
+/// Results of one function type, and parameters of one block: a block with 1,000 of either costs a compiler
+/// 1,000 variables for three bytes of code.
+pub const RESULTS_MAX: usize = 64;
 /// Types, imports and exports a module may declare, each.
 pub const DECLARATIONS_MAX: u32 = 10_000;
 /// Globals a module may define.
@@ -20,5 +30,15 @@ pub const GLOBALS_MAX: u32 = 4_096;
 pub const SEGMENTS_MAX: u32 = 10_000;
 /// Tables a module may define.
 pub const TABLES_MAX: u32 = 16;
-/// Elements of all tables together.
+/// Elements of all tables together, and of all element segments together.
 pub const TABLE_ELEMENTS_MAX: u64 = 65_536;
+/// Bytes of stack that a limit may allow: with it, no sum of the rewriter's counter overflows.
+pub const STACK_BYTES_MAX: u32 = 1 << 30;
+/// Bytes of the section `reenact.schema`.
+pub const SCHEMA_BYTES_MAX: usize = 64 << 10;
+/// Input columns of a schema.
+pub const SCHEMA_COLUMNS_MAX: usize = 16;
+/// Fields of a schema.
+pub const SCHEMA_FIELDS_MAX: usize = 1_024;
+/// Bytes of a name in a schema.
+pub const SCHEMA_NAME_BYTES_MAX: usize = 64;

@@ -1,0 +1,180 @@
+//! Full validation: what a module may use, and what each function needs of the stack.
+
+use wasmparser::types::Types;
+use wasmparser::{
+    BlockType, FuncToValidate, FuncValidatorAllocations, FunctionBody, Operator, OperatorsReader, Parser,
+    ValidPayload, Validator, ValidatorResources, WasmFeatures, WasmModuleResources,
+};
+
+use super::function::{NanKind, nan_kind};
+use crate::error::AdmitError;
+use crate::limits;
+
+/// What a module may use. `GC_TYPES` is missing, so that `funcref` is the only reference.
+const SUPPORTED: WasmFeatures = WasmFeatures::FLOATS
+    .union(WasmFeatures::MUTABLE_GLOBAL)
+    .union(WasmFeatures::SATURATING_FLOAT_TO_INT)
+    .union(WasmFeatures::SIGN_EXTENSION)
+    .union(WasmFeatures::MULTI_VALUE)
+    .union(WasmFeatures::BULK_MEMORY)
+    .union(WasmFeatures::REFERENCE_TYPES)
+    .union(WasmFeatures::SIMD);
+
+/// What a module may not use, with what must be switched on for it to be read.
+const REFUSED: [(&str, WasmFeatures); 14] = [
+    ("relaxed simd", WasmFeatures::RELAXED_SIMD),
+    ("threads", WasmFeatures::THREADS),
+    ("64-bit memory", WasmFeatures::MEMORY64),
+    ("several memories", WasmFeatures::MULTI_MEMORY),
+    ("tail calls", WasmFeatures::TAIL_CALL),
+    ("externref", WasmFeatures::GC_TYPES),
+    ("exceptions", WasmFeatures::EXCEPTIONS),
+    ("legacy exceptions", WasmFeatures::LEGACY_EXCEPTIONS.union(WasmFeatures::EXCEPTIONS)),
+    ("extended constant expressions", WasmFeatures::EXTENDED_CONST),
+    ("custom page sizes", WasmFeatures::CUSTOM_PAGE_SIZES),
+    ("wide arithmetic", WasmFeatures::WIDE_ARITHMETIC),
+    ("memory control", WasmFeatures::MEMORY_CONTROL),
+    ("typed function references", WasmFeatures::FUNCTION_REFERENCES),
+    (
+        "garbage collection",
+        WasmFeatures::GC.union(WasmFeatures::GC_TYPES).union(WasmFeatures::FUNCTION_REFERENCES),
+    ),
+];
+
+/// Bytes a function call is reckoned at before its locals and operands.
+const FRAME_BYTES: u32 = 128;
+/// Bytes of one local or operand.
+const VALUE_BYTES: u32 = 16;
+/// The cost up to which a function that calls nothing is not counted.
+const UNCOUNTED_BYTES_MAX: u32 = 4 << 10;
+
+/// What rewriting a function needs to know of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Frame {
+    /// Parameters and locals.
+    pub(crate) locals: u32,
+    /// Operands at the deepest point.
+    operands: u32,
+    /// Whether it calls anything.
+    calls: bool,
+    /// Which kinds of canonical NaN it needs a local for.
+    pub(crate) nans: [bool; NanKind::COUNT],
+}
+
+impl Frame {
+    /// Bytes of stack that a call of this function is reckoned at.
+    pub(crate) fn cost_bytes(self) -> u32 {
+        FRAME_BYTES + VALUE_BYTES * (self.locals + self.operands)
+    }
+
+    /// Whether calls of this function are counted.
+    pub(crate) fn is_counted(self) -> bool {
+        self.calls || self.cost_bytes() > UNCOUNTED_BYTES_MAX
+    }
+}
+
+/// Validates `module` and gives its types and the frame of each function it defines.
+pub(crate) fn validate(module: &[u8], stack_bytes_max: u32) -> Result<(Types, Vec<Frame>), AdmitError> {
+    match validate_supported(module, stack_bytes_max) {
+        Err(AdmitError::Malformed { offset, reason }) => Err(explain(module, offset, reason)),
+        result => result,
+    }
+}
+
+fn validate_supported(module: &[u8], stack_bytes_max: u32) -> Result<(Types, Vec<Frame>), AdmitError> {
+    let mut validator = Validator::new_with_features(SUPPORTED);
+    let mut parser = Parser::new(0);
+    parser.set_features(SUPPORTED);
+    let mut allocations = FuncValidatorAllocations::default();
+    let mut frames = Vec::new();
+    for payload in parser.parse_all(module) {
+        match validator.payload(&payload?)? {
+            ValidPayload::Func(function, body) => {
+                frames.push(inspect(function, &body, stack_bytes_max, &mut allocations)?);
+            }
+            ValidPayload::End(types) => return Ok((types, frames)),
+            _ => {}
+        }
+    }
+    // The parser ends with an error or the `End` payload.
+    Err(AdmitError::Malformed { offset: module.len(), reason: "unexpected end".to_owned() })
+}
+
+/// Names the proposal that a module needs, if switching one on brings the validator further than `offset`.
+fn explain(module: &[u8], offset: usize, reason: String) -> AdmitError {
+    let further = |features| {
+        let mut validator = Validator::new_with_features(SUPPORTED.union(features));
+        validator.validate_all(module).map_or_else(|error| error.offset() > offset, |_| true)
+    };
+    match REFUSED.into_iter().find(|(_, features)| further(*features)) {
+        Some((what, _)) => AdmitError::Unsupported { what, offset },
+        None => AdmitError::Malformed { offset, reason },
+    }
+}
+
+/// Validates one function, instruction by instruction.
+fn inspect(
+    function: FuncToValidate<ValidatorResources>,
+    body: &FunctionBody,
+    stack_bytes_max: u32,
+    allocations: &mut FuncValidatorAllocations,
+) -> Result<Frame, AdmitError> {
+    let mut validator = function.into_validator(std::mem::take(allocations));
+    let mut reader = body.get_binary_reader();
+    validator.read_locals(&mut reader)?;
+    reader.set_features(SUPPORTED);
+    let locals = validator.len_locals();
+    let mut frame = Frame { locals, operands: 0, calls: false, nans: [false; NanKind::COUNT] };
+    let mut reader = OperatorsReader::new(reader);
+    while !reader.eof() {
+        let (operator, offset) = reader.read_with_offset()?;
+        validator.op(offset, &operator)?;
+        if let Some(what) = refused(&operator) {
+            return Err(AdmitError::Unsupported { what, offset });
+        }
+        if let Some(index) = block_type(&operator) {
+            // The validator has found the type by now, so there is one.
+            let params =
+                validator.resources().sub_type_at(index).map_or(0, |ty| ty.unwrap_func().params().len());
+            AdmitError::check("parameters of a block", params, limits::RESULTS_MAX)?;
+        }
+        frame.operands = frame.operands.max(validator.operand_stack_height());
+        // A function that costs more than the whole stack could never be entered; refusing it here also
+        // bounds what its validation holds in memory.
+        AdmitError::check("stack bytes of a function", frame.cost_bytes(), stack_bytes_max)?;
+        frame.calls |= matches!(operator, Operator::Call { .. } | Operator::CallIndirect { .. });
+        if let Some(kind) = nan_kind(&operator) {
+            frame.nans[kind as usize] = true;
+        }
+    }
+    reader.finish()?;
+    *allocations = validator.into_allocations();
+    Ok(frame)
+}
+
+/// The index of the type of a block that has more than one result or any parameter.
+fn block_type(operator: &Operator) -> Option<u32> {
+    match operator {
+        Operator::Block { blockty } | Operator::Loop { blockty } | Operator::If { blockty } => {
+            match blockty {
+                BlockType::FuncType(index) => Some(*index),
+                BlockType::Empty | BlockType::Type(_) => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// The name of an instruction that would change state outside memory and globals.
+fn refused(operator: &Operator) -> Option<&'static str> {
+    Some(match operator {
+        Operator::TableSet { .. } => "table.set",
+        Operator::TableGrow { .. } => "table.grow",
+        Operator::TableFill { .. } => "table.fill",
+        Operator::TableCopy { .. } => "table.copy",
+        Operator::TableInit { .. } => "table.init",
+        Operator::DataDrop { .. } => "data.drop",
+        Operator::ElemDrop { .. } => "elem.drop",
+        _ => return None,
+    })
+}
