@@ -5,12 +5,11 @@ use wasmparser::{Export, ExternalKind, FuncType, TypeRef, ValType};
 
 use crate::error::AdmitError;
 use crate::rewrite::outline::Outline;
-use crate::rewrite::{Console, Import, Number};
+use crate::rewrite::{Import, Number, names};
+use reenact::session::Console;
 
 /// The ABI version that a `reenact1` module declares.
 const ABI_VERSION: u32 = 1;
-/// What the exports of the rewriter begin with.
-pub(crate) const RESERVED_PREFIX: &str = "reenact!";
 
 const WASM4_IMPORTS: [&str; 17] = [
     "blit",
@@ -137,7 +136,7 @@ fn numbers(types: &[ValType]) -> Option<Vec<Number>> {
 /// Checks the exports against the contract of the console.
 pub(crate) fn check_exports(console: Console, outline: &Outline, types: &Types) -> Result<(), AdmitError> {
     let exports = outline.exports.clone().into_iter().flatten().collect::<Result<Vec<_>, _>>()?;
-    if let Some(export) = exports.iter().find(|export| export.name.starts_with(RESERVED_PREFIX)) {
+    if let Some(export) = exports.iter().find(|export| export.name.starts_with(names::PREFIX)) {
         return Err(AdmitError::ReservedExport { name: export.name.to_owned() });
     }
     match console {

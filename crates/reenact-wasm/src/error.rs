@@ -91,6 +91,12 @@ pub enum AdmitError {
         /// The version that this host speaks.
         supported: u32,
     },
+    /// The engine does not compile a module that passed every check.
+    #[error("the engine refuses the module: {reason}")]
+    Engine {
+        /// What the engine says.
+        reason: String,
+    },
     /// The `reenact.schema` section cannot be read.
     #[error("section `reenact.schema`")]
     Schema(#[from] SchemaError),

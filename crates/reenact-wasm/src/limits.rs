@@ -32,13 +32,15 @@ pub const SEGMENTS_MAX: u32 = 10_000;
 pub const TABLES_MAX: u32 = 16;
 /// Elements of all tables together, and of all element segments together.
 pub const TABLE_ELEMENTS_MAX: u64 = 65_536;
-/// Bytes of stack that a limit may allow: with it, no sum of the rewriter's counter overflows.
+/// Pages of memory that a session's limits may allow: 64 MiB.
+pub const MEMORY_PAGES_MAX: u32 = 1_024;
+/// Bytes of stack, as the rewriter counts them, that a session's limits may allow: half of the native stack.
+pub const GUEST_STACK_BYTES_MAX: u32 = 512 << 10;
+/// Bytes of stack that the rewriter can count: with it, no sum of the rewriter's counter overflows.
 pub const STACK_BYTES_MAX: u32 = 1 << 30;
 /// Bytes of the section `reenact.schema`.
 pub const SCHEMA_BYTES_MAX: usize = 64 << 10;
-/// Input columns of a schema.
-pub const SCHEMA_COLUMNS_MAX: usize = 16;
 /// Fields of a schema.
 pub const SCHEMA_FIELDS_MAX: usize = 1_024;
-/// Bytes of a name in a schema.
-pub const SCHEMA_NAME_BYTES_MAX: usize = 64;
+/// Bytes of text that a guest may log in one tick.
+pub const LOG_BYTES_PER_TICK_MAX: usize = 64 << 10;

@@ -2,7 +2,10 @@
 
 use std::str::FromStr;
 
-use crate::limits::{SCHEMA_BYTES_MAX, SCHEMA_COLUMNS_MAX, SCHEMA_FIELDS_MAX, SCHEMA_NAME_BYTES_MAX};
+use reenact::input::{Column, ColumnKind, InputSchema, Width};
+use reenact::limits::{COLUMNS_MAX, NAME_BYTES_MAX, PARTICIPANTS_MAX};
+
+use crate::limits::{SCHEMA_BYTES_MAX, SCHEMA_FIELDS_MAX};
 
 /// A parsed schema. What the text leaves out has the default of the specification.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -10,10 +13,10 @@ pub struct Schema {
     /// The name of the game, empty where the schema gives none.
     pub game: String,
     /// How many participants the game is for, 1 to 64.
-    pub participants: u8,
+    pub participants: usize,
     /// Ticks a second, 1 to 1,000.
-    pub rate: u16,
-    /// The columns of an input row, in order.
+    pub rate: u32,
+    /// The columns of an input row, in order; none stands for one column of eight buttons, `pad`.
     pub columns: Vec<Column>,
     /// Named parts of the state.
     pub fields: Vec<Field>,
@@ -23,26 +26,6 @@ pub struct Schema {
     pub picture: Option<Picture>,
     /// Whether view kind 1 gives input suggestions.
     pub bot: bool,
-}
-
-/// One column of an input row.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Column {
-    /// The column's name.
-    pub name: String,
-    /// Its width: 8, 16 or 32 bits.
-    pub bits: u8,
-    /// What its bits mean.
-    pub kind: ColumnKind,
-}
-
-/// What the bits of a column mean.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ColumnKind {
-    /// A mask; the names of the buttons from bit 0 up, at most as many as bits.
-    Buttons(Vec<String>),
-    /// A signed number.
-    Axis,
 }
 
 /// A named part of the state.
@@ -184,9 +167,14 @@ impl Schema {
         Ok(parser.schema)
     }
 
-    /// Bytes of one input row: the columns without padding.
-    pub fn stride_bytes(&self) -> u16 {
-        self.columns.iter().map(|column| u16::from(column.bits / 8)).sum()
+    /// The input columns of each participant.
+    pub fn input_schema(&self) -> InputSchema {
+        let columns = match self.columns.as_slice() {
+            [] => vec![Column::buttons("pad", Width::Bits8)],
+            declared => declared.to_vec(),
+        };
+        InputSchema::new(self.participants, columns)
+            .expect("the parser holds names and counts to the same limits")
     }
 }
 
@@ -242,7 +230,8 @@ impl<'a> Parser<'a> {
         match keyword {
             "game" => self.schema.game = line.need(game_name(rest), "game NAME")?,
             "participants" => {
-                self.schema.participants = line.need(only(&words, 1, 64), "participants N (1 to 64)")?;
+                self.schema.participants =
+                    line.need(only(&words, 1, PARTICIPANTS_MAX), "participants N (1 to 64)")?;
             }
             "rate" => self.schema.rate = line.need(only(&words, 1, 1000), "rate N (1 to 1000)")?,
             "buttons" => {
@@ -270,7 +259,7 @@ impl<'a> Parser<'a> {
 
     fn column(&mut self, column: Column, line: &Line) -> Result<(), SchemaError> {
         let columns = &mut self.schema.columns;
-        line.room(columns.len(), "columns", SCHEMA_COLUMNS_MAX)?;
+        line.room(columns.len(), "columns", COLUMNS_MAX)?;
         if columns.iter().any(|other| other.name == column.name) {
             return Err(line.repeated(&column.name));
         }
@@ -298,12 +287,12 @@ impl<'a> Parser<'a> {
 }
 
 fn game_name(text: &str) -> Option<String> {
-    (1..=SCHEMA_NAME_BYTES_MAX).contains(&text.len()).then(|| text.to_owned())
+    (1..=NAME_BYTES_MAX).contains(&text.len()).then(|| text.to_owned())
 }
 
 fn name(word: &str) -> Option<String> {
     let plain = word.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_.-".contains(&byte));
-    (plain && (1..=SCHEMA_NAME_BYTES_MAX).contains(&word.len())).then(|| word.to_owned())
+    (plain && (1..=NAME_BYTES_MAX).contains(&word.len())).then(|| word.to_owned())
 }
 
 /// A number in plain decimal digits: no sign, which `FromStr` would take.
@@ -317,8 +306,8 @@ fn only<T: FromStr + PartialOrd>(words: &[&str], least: T, most: T) -> Option<T>
     number(word).filter(|found| (least..=most).contains(found))
 }
 
-fn bits(word: &str) -> Option<u8> {
-    number(word).filter(|bits| [8, 16, 32].contains(bits))
+fn width(word: &str) -> Option<Width> {
+    number(word).and_then(Width::from_bits)
 }
 
 fn buttons(words: &[&str]) -> Option<Column> {
@@ -327,13 +316,14 @@ fn buttons(words: &[&str]) -> Option<Column> {
         [column, bits, names] => ((column, bits), names.split(',').map(name).collect::<Option<_>>()?),
         _ => return None,
     };
-    let (name, bits) = (name(column.0)?, bits(column.1)?);
-    (names.len() <= usize::from(bits)).then_some(Column { name, bits, kind: ColumnKind::Buttons(names) })
+    let (name, width) = (name(column.0)?, width(column.1)?);
+    let fits = names.len() <= width.bits() as usize;
+    fits.then_some(Column { name, width, kind: ColumnKind::Buttons(names) })
 }
 
 fn axis(words: &[&str]) -> Option<Column> {
-    let [column, width] = words else { return None };
-    Some(Column { name: name(column)?, bits: bits(width)?, kind: ColumnKind::Axis })
+    let [column, bits] = words else { return None };
+    Some(Column { name: name(column)?, width: width(bits)?, kind: ColumnKind::Axis })
 }
 
 fn field(words: &[&str]) -> Option<Field> {
@@ -389,7 +379,7 @@ mod tests {
             buttons keys 32\nfield score u16 2 8\nmark 7 goal\npicture 160 120 rgb332\nbot\nlater thing\n\n";
         let schema = parse(text).unwrap();
         assert_eq!((schema.game.as_str(), schema.participants, schema.rate), ("Two words", 2, 30));
-        assert_eq!(schema.stride_bytes(), 7);
+        assert_eq!(schema.input_schema().stride_bytes(), 7);
         let names = vec!["up".to_owned(), "down".to_owned()];
         assert_eq!(schema.columns[0].kind, ColumnKind::Buttons(names));
         assert_eq!(schema.columns[1].kind, ColumnKind::Axis);
@@ -401,7 +391,9 @@ mod tests {
 
     #[test]
     fn empty_has_the_defaults() {
-        assert_eq!(parse("").unwrap(), Schema::default());
+        let schema = parse("").unwrap();
+        assert_eq!(schema, Schema::default());
+        assert_eq!(schema.input_schema().columns(), [Column::buttons("pad", Width::Bits8)]);
     }
 
     #[test]

@@ -13,10 +13,11 @@ use wasmparser::types::Types;
 use super::function::{Shared, rewrite_body};
 use super::outline::Outline;
 use super::validate::Frame;
-use super::{Console, Number, helpers};
+use super::{Number, helpers, names};
 use crate::admission::MemoryPages;
 use crate::error::AdmitError;
 use crate::limits;
+use reenact::session::Console;
 
 /// Where the WASM-4 console puts its initial data.
 const WASM4_DATA_ADDRESS: i32 = 0x04;
@@ -141,15 +142,15 @@ impl Plan<'_> {
 
     /// Exports everything that is state, and what the host must reach besides.
     fn export_state(&self, sections: &mut Sections) {
-        sections.exports.export("reenact!memory", ExportKind::Memory, 0);
-        sections.exports.export("reenact!stack", ExportKind::Global, self.stack_global());
+        sections.exports.export(names::MEMORY, ExportKind::Memory, 0);
+        sections.exports.export(names::STACK, ExportKind::Global, self.stack_global());
         if let Some(start) = self.outline.start {
-            sections.exports.export("reenact!start", ExportKind::Func, start);
+            sections.exports.export(names::START, ExportKind::Func, start);
         }
         // The function that charges for bulk memory work comes first.
         let mut function = self.types.as_ref().function_count() + 1;
         for (n, &(global, number)) in self.globals.iter().enumerate() {
-            sections.exports.export(&format!("reenact!g{n}"), ExportKind::Global, global);
+            sections.exports.export(&names::global(n), ExportKind::Global, global);
             if let Some(bits) = number.bits() {
                 sections.add_helper(&[], &[bits], &helpers::get_bits(global, number));
                 sections.exports.export(&format!("reenact!get{n}"), ExportKind::Func, function);

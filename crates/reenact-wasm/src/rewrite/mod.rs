@@ -19,17 +19,23 @@ use crate::error::AdmitError;
 use crate::limits::STACK_BYTES_MAX;
 use crate::schema::{Schema, SchemaError};
 use outline::Outline;
+use reenact::session::Console;
 
 /// The version of the rewriter, which a replay names.
 pub const REWRITER_VERSION: u32 = 1;
 
-/// The contract that a module speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Console {
-    /// `docs/spec/reenact1.md`: the module has a `reenact.abi` section.
-    Reenact1,
-    /// `docs/spec/wasm4.md`: the module imports `env.memory`.
-    Wasm4,
+/// The names under which a rewritten module exports what the host needs.
+pub(crate) mod names {
+    /// What they all begin with.
+    pub(crate) const PREFIX: &str = "reenact!";
+    pub(crate) const MEMORY: &str = "reenact!memory";
+    pub(crate) const STACK: &str = "reenact!stack";
+    pub(crate) const START: &str = "reenact!start";
+
+    /// The n-th mutable global of the original.
+    pub(crate) fn global(n: usize) -> String {
+        format!("reenact!g{n}")
+    }
 }
 
 /// A type of number.
@@ -103,6 +109,8 @@ pub struct Rewritten {
     pub memory_pages_min: u32,
     /// Pages to which memory may grow.
     pub memory_pages_max: u32,
+    /// Bytes of stack above which the guest is stopped, as the rewriter counts them.
+    pub stack_bytes_max: u32,
     /// The `reenact.schema` section, if there is one.
     pub schema: Option<Schema>,
     /// The imported functions in order; one name may be there several times with different signatures.
@@ -147,6 +155,7 @@ pub fn rewrite(original: &[u8], limits: &RewriteLimits) -> Result<Rewritten, Adm
         has_start: outline.start.is_some(),
         memory_pages_min: memory.min,
         memory_pages_max: memory.max,
+        stack_bytes_max: limits.stack_bytes_max,
         schema,
         imports,
     })

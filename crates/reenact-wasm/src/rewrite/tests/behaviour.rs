@@ -3,7 +3,8 @@ use std::fmt::Write;
 use wasmi::{Engine, Instance, Linker, Module, Store, Val};
 
 use super::*;
-use crate::rewrite::{Console, Number};
+use crate::rewrite::Number;
+use reenact::session::Console;
 
 /// A module that runs; what it imports does nothing.
 struct Running {
