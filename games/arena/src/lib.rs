@@ -215,3 +215,82 @@ impl Arena {
         self.banner = Banner { tick: self.tick, kind, ship: ship as u8 };
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reenact_guest::Plain;
+
+    const EVERYONE: u64 = 0b1111;
+
+    fn start(seed: u64, config: &[u8]) -> Arena {
+        let mut arena = Arena::ZERO;
+        arena.init(seed, config).expect("a configuration");
+        arena
+    }
+
+    /// Lets bots play for so many ticks, or until the game is over.
+    fn play(arena: &mut Arena, ticks: u32, present: u64) -> Status {
+        for tick in 0..ticks {
+            let rows = [0, 1, 2, 3].map(|ship| bots::suggest(arena, ship));
+            if arena.step(&Inputs { tick, present, rows }) == Status::Over {
+                return Status::Over;
+            }
+        }
+        Status::Running
+    }
+
+    #[test]
+    fn a_minute_of_bots_is_lively_and_depends_on_the_seed() {
+        let mut totals = [0; 4];
+        for (seed, total) in totals.iter_mut().enumerate() {
+            let mut arena = start(seed as u64, &[]);
+            play(&mut arena, 3_600, EVERYONE);
+            assert!(arena.kills.iter().sum::<u32>() > 10, "seed {seed}: {:?}", arena.kills);
+            *total = arena.x.iter().map(|x| i64::from(x.raw())).sum::<i64>();
+        }
+        assert!(totals.windows(2).all(|pair| pair[0] != pair[1]));
+    }
+
+    #[test]
+    fn equal_seeds_and_inputs_give_equal_states() {
+        let (mut one, mut other) = (start(5, &[]), start(5, &[]));
+        play(&mut one, 5_000, EVERYONE);
+        play(&mut other, 5_000, EVERYONE);
+        assert_eq!(format!("{one:?}"), format!("{other:?}"));
+    }
+
+    #[test]
+    fn ships_stay_out_of_walls() {
+        let mut arena = start(3, &[]);
+        for tick in 0..8_000 {
+            let rows = [0, 1, 2, 3].map(|ship| bots::suggest(&arena, ship));
+            arena.step(&Inputs { tick, present: EVERYONE, rows });
+            let walls = map::of_round(arena.round);
+            for ship in (0..SHIPS).filter(|ship| arena.is_alive(*ship)) {
+                assert!(!map::is_solid(walls, arena.x[ship], arena.y[ship]), "tick {tick}, ship {ship}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_game_of_one_round_ends() {
+        let mut arena = start(1, &1_u32.to_le_bytes());
+        assert_eq!(play(&mut arena, 6_000, EVERYONE), Status::Over);
+        assert_eq!(arena.round, 1);
+    }
+
+    #[test]
+    fn a_game_without_participants_runs_on() {
+        let mut arena = start(1, &[]);
+        assert_eq!(play(&mut arena, 9_000, 0), Status::Running);
+        assert_eq!(arena.health, [0; SHIPS]);
+        assert_eq!(arena.winner, rounds::DRAW);
+    }
+
+    #[test]
+    fn other_configurations_are_refused() {
+        let mut arena = Arena::ZERO;
+        assert_eq!(arena.init(0, &[1, 0]), Err(ConfigRefused));
+    }
+}

@@ -36,8 +36,10 @@ pub(crate) fn draw(scene: &mut Scene) {
     let walls = map::of_round(scene.arena.round);
     let (width, height) = (scene.canvas.width(), scene.canvas.height());
     for y in 0..height {
+        let along = light_along(&light, y);
         for x in 0..width {
-            let colour = ground(theme, walls, x - scene.shift.0, y - scene.shift.1, sample(&light, x, y));
+            let light = light_at(&along, x);
+            let colour = ground(theme, walls, x - scene.shift.0, y - scene.shift.1, light);
             scene.canvas.pixels()[(y * width + x) as usize] = colour.dither(x, y);
         }
     }
@@ -97,17 +99,25 @@ fn add(light: &mut Light, (x, y): (i32, i32), radius: i32, colour: Rgb, share: i
     }
 }
 
-/// The light at a pixel, between the corners of its cell.
-fn sample(light: &Light, x: i32, y: i32) -> Rgb {
-    let (column, row) = ((x / CELL) as usize, (y / CELL) as usize);
-    let (right, down) = ((x % CELL) as u16, (y % CELL) as u16);
-    let size = CELL as u16;
-    let channel = |index: usize| {
-        let corner = |row: usize, column: usize| u16::from(light[row][column][index]);
-        let above = corner(row, column) * (size - right) + corner(row, column + 1) * right;
-        let below = corner(row + 1, column) * (size - right) + corner(row + 1, column + 1) * right;
-        ((above * (size - down) + below * down) >> 4) as u8
-    };
+/// The light along a row of pixels, at the left edge of each cell, `CELL` times as large.
+fn light_along(light: &Light, y: i32) -> [[u16; 3]; LIGHT_COLUMNS] {
+    let (above, below) = (&light[(y / CELL) as usize], &light[(y / CELL) as usize + 1]);
+    let down = (y % CELL) as u16;
+    let mut along = [[0; 3]; LIGHT_COLUMNS];
+    for (column, corner) in along.iter_mut().enumerate() {
+        for (channel, sum) in corner.iter_mut().enumerate() {
+            let (above, below) = (u16::from(above[column][channel]), u16::from(below[column][channel]));
+            *sum = above * (CELL as u16 - down) + below * down;
+        }
+    }
+    along
+}
+
+/// The light at a pixel of that row.
+fn light_at(along: &[[u16; 3]; LIGHT_COLUMNS], x: i32) -> Rgb {
+    let (left, right) = (&along[(x / CELL) as usize], &along[(x / CELL) as usize + 1]);
+    let across = (x % CELL) as u16;
+    let channel = |index: usize| ((left[index] * (CELL as u16 - across) + right[index] * across) >> 4) as u8;
     Rgb(channel(0), channel(1), channel(2))
 }
 
