@@ -1,0 +1,8 @@
+;; Declares a field of a type that does not exist.
+(module
+  (memory (export "memory") 1)
+  (func (export "reenact1_input") (param $bytes i32) (result i32) (i32.const 1024))
+  (func (export "reenact1_init") (param $seed i64) (param $at i32) (param $bytes i32) (result i32) (i32.const 0))
+  (func (export "reenact1_step") (param $bytes i32) (result i32) (i32.const 0))
+  (@custom "reenact.abi" "\01\00\00\00")
+  (@custom "reenact.schema" "game bad_schema\nparticipants 1\nfield score u24 1 0\n"))

@@ -1,0 +1,9 @@
+;; Declares a table of ten million elements.
+(module
+  (memory (export "memory") 1)
+  (table 10000000 funcref)
+  (func (export "reenact1_input") (param $bytes i32) (result i32) (i32.const 1024))
+  (func (export "reenact1_init") (param $seed i64) (param $at i32) (param $bytes i32) (result i32) (i32.const 0))
+  (func (export "reenact1_step") (param $bytes i32) (result i32) (i32.const 0))
+  (@custom "reenact.abi" "\01\00\00\00")
+  (@custom "reenact.schema" "game table_bomb\nparticipants 1\nrate 60\nbuttons pad 8 a\n"))
