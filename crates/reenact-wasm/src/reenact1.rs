@@ -101,9 +101,9 @@ impl Entries {
 
     /// Puts bytes where the guest wants them; gives the address.
     fn hand_over(self, instance: &mut dyn Instance, bytes: &[u8]) -> Result<i32, Failure> {
-        let address = match instance.call(self.input, &[Value::I32(bytes.len() as i32)])? {
-            Some(Value::I32(address)) => address,
-            _ => return Err(Failure::Trap(Trap::BadSignature)),
+        let length = Value::I32(bytes.len() as i32);
+        let Some(Value::I32(address)) = instance.call(self.input, &[length])? else {
+            return Err(Failure::Trap(Trap::BadSignature));
         };
         let start = address as u32 as usize;
         let room = instance.memory().get_mut(start..start + bytes.len());

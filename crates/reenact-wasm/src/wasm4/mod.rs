@@ -101,10 +101,10 @@ pub(crate) fn call(
         Call::Diskr => return Ok(disk_read(guest, memory, a as u32, b as u32)?),
         Call::Diskw => return Ok(disk_write(guest, memory, a as u32, b as u32)?),
         Call::Tone => tone(guest, [a, b, c, d])?,
-        Call::Trace => mark_trace(guest, trace::trace(memory, a as u32)?)?,
-        Call::TraceUtf8 => mark_trace(guest, trace::trace_utf8(memory, a as u32, b as u32)?)?,
-        Call::TraceUtf16 => mark_trace(guest, trace::trace_utf16(memory, a as u32, b as u32)?)?,
-        Call::Tracef => mark_trace(guest, trace::tracef(memory, a as u32, b as u32)?)?,
+        Call::Trace => mark_trace(guest, &trace::trace(memory, a as u32)?)?,
+        Call::TraceUtf8 => mark_trace(guest, &trace::trace_utf8(memory, a as u32, b as u32)?)?,
+        Call::TraceUtf16 => mark_trace(guest, &trace::trace_utf16(memory, a as u32, b as u32)?)?,
+        Call::Tracef => mark_trace(guest, &trace::tracef(memory, a as u32, b as u32)?)?,
         _ => draw(&mut Screen::new(memory)?, call, args)?,
     };
     Ok((0, work))
@@ -142,7 +142,7 @@ fn tone(guest: &mut Guest, parts: [i32; 4]) -> Result<u64, Failure> {
     Ok(parts.len() as u64)
 }
 
-fn mark_trace(guest: &mut Guest, traced: trace::Traced) -> Result<u64, Failure> {
+fn mark_trace(guest: &mut Guest, traced: &trace::Traced) -> Result<u64, Failure> {
     guest.mark(MARK_TRACE, traced.text.as_bytes())?;
     Ok(traced.work)
 }
