@@ -59,6 +59,11 @@ impl Outcome {
 
 const IGNORED: &str = "ignored in its source";
 
+/// Whether nextest counts a test of this status among those that passed.
+fn passed_in_the_end(status: &str) -> bool {
+    matches!(status, "PASS" | "SLOW" | "LEAK") || status.starts_with("FLAKY")
+}
+
 /// Reads the lines of `cargo nextest run --final-status-level skip`.
 #[derive(Debug, Default)]
 pub(crate) struct Nextest {
@@ -77,7 +82,7 @@ impl Nextest {
             let name = rest.split_once(") ").map_or(rest, |(_, name)| name);
             if status == "SKIP" {
                 self.outcome.add_not_run(name, IGNORED);
-            } else if status != "PASS" && status != "SLOW" && !status.starts_with("FLAKY") {
+            } else if !passed_in_the_end(status) {
                 self.outcome.failures.push(name.to_owned());
             }
         }

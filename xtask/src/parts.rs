@@ -23,8 +23,8 @@ pub(crate) struct Part {
     pub(crate) run: fn(&Context<'_>) -> Result<Outcome>,
 }
 
-/// All parts, in the order in which they run. Everything is built in the release profile, so that the
-/// engine is compiled once.
+/// All parts, in the order in which they run. The main workspace is built in the release profile alone, so
+/// that the engine is compiled once.
 pub(crate) const PARTS: [Part; 9] = [
     Part { name: "format", run: format },
     Part { name: "clippy", run: clippy },

@@ -31,7 +31,7 @@ impl Shell {
 
     /// Where builds go: what cargo is told, or `target` in the workspace.
     pub(crate) fn target_dir(&self) -> PathBuf {
-        env::var_os("CARGO_TARGET_DIR").map_or_else(|| self.root.join("target"), PathBuf::from)
+        self.root.join(env::var_os("CARGO_TARGET_DIR").unwrap_or_else(|| "target".into()))
     }
 
     pub(crate) fn say(&self, line: &str) {
