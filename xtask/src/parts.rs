@@ -1,0 +1,140 @@
+//! The parts of `cargo xtask test`.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use crate::count::{Libtest, Nextest, Outcome};
+use crate::shell::Shell;
+use crate::tools::Tools;
+use crate::{edges, files, games, proto};
+
+/// What the parts work with.
+#[derive(Debug)]
+pub(crate) struct Context<'a> {
+    pub(crate) shell: &'a Shell,
+    pub(crate) tools: &'a Tools,
+}
+
+/// One part: what it is called, and what it does. An error is its failure.
+#[derive(Debug)]
+pub(crate) struct Part {
+    pub(crate) name: &'static str,
+    pub(crate) run: fn(&Context<'_>) -> Result<Outcome>,
+}
+
+/// All parts, in the order in which they run. The main workspace is built in the release profile alone, so
+/// that the engine is compiled once.
+pub(crate) const PARTS: [Part; 9] = [
+    Part { name: "format", run: format },
+    Part { name: "clippy", run: clippy },
+    Part { name: "docs", run: docs },
+    Part { name: "edges", run: |context| Ok(verdict(&edges::violations(&context.shell.root)?)) },
+    Part { name: "proto", run: |context| proto::run(&context.shell.root, true).map(|()| Outcome::passed()) },
+    Part { name: "tests", run: tests },
+    Part { name: "sdk", run: sdk },
+    Part { name: "games", run: games },
+    Part { name: "names", run: |context| Ok(verdict(&files::violations(&context.shell.root)?)) },
+];
+
+/// Workspaces of their own, whose code is written by the same rules.
+const GUEST_WORKSPACES: [&str; 2] = ["sdk/rust", "games"];
+
+fn verdict(violations: &[String]) -> Outcome {
+    if violations.is_empty() { Outcome::passed() } else { Outcome::failed(violations.join("\n")) }
+}
+
+/// One check of several programs: all run, whatever the first ones say.
+fn all(shell: &Shell, commands: Vec<Command>) -> Result<Outcome> {
+    let mut succeeded = true;
+    for mut command in commands {
+        succeeded &= shell.stream(&mut command, |_| ())?;
+    }
+    Ok(if succeeded { Outcome::passed() } else { Outcome::failed("see its output above") })
+}
+
+fn has_workspace(shell: &Shell, folder: &str) -> bool {
+    shell.root.join(folder).join("Cargo.toml").exists()
+}
+
+fn format(context: &Context<'_>) -> Result<Outcome> {
+    let shell = context.shell;
+    let guests = GUEST_WORKSPACES.into_iter().filter(|folder| has_workspace(shell, folder));
+    let folders = std::iter::once("").chain(guests);
+    all(shell, folders.map(|folder| shell.command(folder, "cargo", &["fmt", "--all", "--check"])).collect())
+}
+
+fn clippy(context: &Context<'_>) -> Result<Outcome> {
+    let args = ["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"];
+    all(context.shell, vec![context.shell.command("", "cargo", &args)])
+}
+
+fn docs(context: &Context<'_>) -> Result<Outcome> {
+    let mut doc = context.shell.command("", "cargo", &["doc", "--release", "--no-deps", "--workspace"]);
+    doc.env("RUSTDOCFLAGS", "-D warnings");
+    all(context.shell, vec![doc])
+}
+
+fn tests(context: &Context<'_>) -> Result<Outcome> {
+    if !context.tools.has("cargo-nextest") {
+        return cargo_test(context.shell, "", &["--release", "--workspace", "--no-fail-fast"]);
+    }
+    let mut reader = Nextest::default();
+    let args =
+        ["nextest", "run", "--release", "--workspace", "--no-fail-fast", "--final-status-level", "skip"];
+    let mut nextest = context.shell.command("", "cargo", &args);
+    let succeeded = context.shell.stream(&mut nextest, |line| reader.line(line))?;
+    let mut outcome = reader.finish(succeeded);
+    // nextest does not run the examples in documentation.
+    outcome.add(cargo_test(context.shell, "", &["--release", "--workspace", "--doc", "--no-fail-fast"])?);
+    Ok(outcome)
+}
+
+fn cargo_test(shell: &Shell, folder: &str, args: &[&str]) -> Result<Outcome> {
+    let mut reader = Libtest::default();
+    let mut test = shell.command(folder, "cargo", &["test"]);
+    test.args(args);
+    let succeeded = shell.stream(&mut test, |line| reader.line(line))?;
+    Ok(reader.finish(succeeded))
+}
+
+fn sdk(context: &Context<'_>) -> Result<Outcome> {
+    if !has_workspace(context.shell, "sdk/rust") {
+        return Ok(Outcome::not_run("sdk", "there is no sdk/rust"));
+    }
+    let mut outcome = cargo_test(context.shell, "sdk/rust", &["--no-fail-fast"])?;
+    outcome.add(match context.tools.obstacle("sdk") {
+        Some(reason) => Outcome::not_run("sdk: build with the oldest compiler", reason),
+        None => build_sdk(context)?,
+    });
+    Ok(outcome)
+}
+
+/// Builds the SDK for wasm with the oldest compiler it promises to work with.
+fn build_sdk(context: &Context<'_>) -> Result<Outcome> {
+    let out = context.shell.target_dir().join("sdk");
+    std::fs::create_dir_all(&out)?;
+    let args = ["--target", "wasm32-unknown-unknown", "--edition", "2021", "--crate-name", "reenact_guest"];
+    let mut rustc = context.shell.command("", context.tools.command("rustc"), &args);
+    rustc.args(["--crate-type", "rlib", "-C", "panic=abort", "-D", "warnings", "--out-dir"]);
+    rustc.arg(out).arg("sdk/rust/src/lib.rs").env_remove("LD_LIBRARY_PATH");
+    all(context.shell, vec![rustc])
+}
+
+fn games(context: &Context<'_>) -> Result<Outcome> {
+    if !context.shell.root.join("games/build.toml").exists() {
+        return Ok(Outcome::not_run("games", "there is no games/build.toml"));
+    }
+    let mut outcome = Outcome::default();
+    if has_workspace(context.shell, "games") {
+        outcome.add(cargo_test(context.shell, "games", &["--no-fail-fast"])?);
+    }
+    outcome.add(match context.tools.obstacle("games") {
+        Some(reason) => Outcome::not_run("games: compare modules with their source", reason),
+        None => match games::run(context.shell, true) {
+            Ok(()) => Outcome::passed(),
+            Err(error) => Outcome::failed(format!("{error:#}")),
+        },
+    });
+    Ok(outcome)
+}
