@@ -1,2 +1,61 @@
-//! The `reenact` command.
-fn main() {}
+//! The `reenact` command: record a game once; replay any moment of it, bit for bit, for ever.
+//!
+//! One file a verb in `commands`; each parses its arguments, calls the library and says what came of it.
+//! Data goes to standard output, progress and errors to standard error. Exit codes: 0 fine, 1 diverged or
+//! failed, 2 wrong usage, 125 nothing can be said (so that `git bisect run` skips it).
+
+mod commands;
+mod inputs;
+mod open;
+mod output;
+mod picture;
+mod progress;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use output::{Exit, Output};
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "reenact",
+    version,
+    about = "Record a game once; replay any moment of it, bit for bit, for ever."
+)]
+#[command(after_help = "Exit codes: 0 fine, 1 diverged or failed, 2 wrong usage, 125 nothing can be said.")]
+struct Args {
+    /// Print one JSON document instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Record(commands::record::Args),
+    Play(commands::play::Args),
+    Seek(commands::seek::Args),
+    Verify(commands::verify::Args),
+    Inspect(commands::inspect::Args),
+}
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let output = Output::new(args.json);
+    let done = match args.command {
+        Command::Record(args) => commands::record::run(&args, &output),
+        Command::Play(args) => commands::play::run(&args, &output),
+        Command::Seek(args) => commands::seek::run(&args, &output),
+        Command::Verify(args) => commands::verify::run(&args, &output),
+        Command::Inspect(args) => commands::inspect::run(&args, &output),
+    };
+    done.unwrap_or_else(|fault| output.fault(&fault)).into()
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}

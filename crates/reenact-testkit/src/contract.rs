@@ -3,7 +3,7 @@
 use reenact::input::Inputs;
 use reenact::{Simulation, StateHash, Tick, Viewer};
 
-use crate::pads::Random;
+use reenact::bot::Random;
 
 /// Runs `inputs` on a fresh simulation and checks the contract of [`Simulation`]: the hash is that of the
 /// saved state, a restored state is the state that was saved, looking changes nothing, and running again

@@ -44,5 +44,5 @@ mod wasm4;
 pub use engine::{Engine, EngineError};
 pub use error::AdmitError;
 pub use guest::LogLine;
-pub use module::{Module, Setup, StartError};
+pub use module::{Module, OpenError, Setup, StartError};
 pub use simulation::WasmSimulation;

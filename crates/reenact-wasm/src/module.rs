@@ -39,6 +39,45 @@ pub struct Setup {
     pub disk: Vec<u8>,
 }
 
+impl From<&SessionStarted> for Setup {
+    fn from(started: &SessionStarted) -> Self {
+        Self { seed: started.seed, config: started.config.clone(), disk: started.disk.clone() }
+    }
+}
+
+/// Why bytes are not the module of a session.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum OpenError {
+    /// The session is of a simulation that only its own program has.
+    #[error("the session is of the native simulation {name:?} {build:?}, which only its own program can run")]
+    Native {
+        /// The name of the game.
+        name: String,
+        /// Which build of it.
+        build: String,
+    },
+    /// Another module.
+    #[error("the session is of module {expected}, this is module {actual}")]
+    Module {
+        /// The hash that the session names.
+        expected: ModuleHash,
+        /// The hash of the bytes.
+        actual: ModuleHash,
+    },
+    /// The session was recorded with another version of the rewriter.
+    #[error("the session was recorded with version {expected} of the rewriter, this is version {actual}")]
+    Rewriter {
+        /// As the session says.
+        expected: u32,
+        /// [`REWRITER_VERSION`].
+        actual: u32,
+    },
+    /// The module is refused.
+    #[error("the module is refused")]
+    Admit(#[from] AdmitError),
+}
+
 /// Why a simulation of a module does not begin.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[non_exhaustive]
@@ -102,6 +141,28 @@ impl Module {
         Ok(Self(Arc::new(Admitted { id, rewritten, compiled, input, schema })))
     }
 
+    /// Admits the module of a session, under the limits that the session names.
+    ///
+    /// # Errors
+    /// `bytes` are not the module that the session names, or it cannot be run here.
+    pub fn admit_for(engine: &Engine, started: &SessionStarted, bytes: &[u8]) -> Result<Self, OpenError> {
+        let pinned = match &started.simulation {
+            SimulationId::Wasm(id) => id,
+            SimulationId::Native { name, build } => {
+                return Err(OpenError::Native { name: name.clone(), build: build.clone() });
+            }
+        };
+        let actual = ModuleHash::of(bytes);
+        if actual != pinned.module {
+            return Err(OpenError::Module { expected: pinned.module, actual });
+        }
+        if pinned.rewriter_version != REWRITER_VERSION {
+            let (expected, actual) = (pinned.rewriter_version, REWRITER_VERSION);
+            return Err(OpenError::Rewriter { expected, actual });
+        }
+        Ok(Self::admit(engine, bytes, pinned.limits)?)
+    }
+
     /// What pins a simulation of this module.
     pub fn id(&self) -> WasmId {
         self.0.id
@@ -151,11 +212,7 @@ impl Module {
             let (expected, actual) = (describe(&started.simulation), describe(&actual));
             return Err(StartError::Other { expected, actual });
         }
-        self.simulation(&Setup {
-            seed: started.seed,
-            config: started.config.clone(),
-            disk: started.disk.clone(),
-        })
+        self.simulation(&Setup::from(started))
     }
 
     /// A simulation at tick 0.

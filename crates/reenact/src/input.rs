@@ -326,6 +326,14 @@ impl Inputs {
         there.then(|| self.row(participant))
     }
 
+    /// The values of a participant as [`set`](Self::set) takes them; all zero while absent.
+    ///
+    /// # Panics
+    /// The participant is unknown.
+    pub fn values(&self, schema: &InputSchema, participant: usize) -> Vec<i64> {
+        schema.columns.iter().zip(self.row(participant)).map(|(column, value)| column.load(*value)).collect()
+    }
+
     /// Sets what `participant` did, one value a column, and makes it present.
     ///
     /// # Errors

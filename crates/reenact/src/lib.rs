@@ -67,12 +67,13 @@
 //! # Layout
 //!
 //! - [`tick`], [`input`], [`hash`]: ticks and rates, declared input columns and their values, digests
-//! - [`simulation`]: the contract of a game
+//! - [`simulation`], [`bot`]: the contract of a game, and random inputs for one
 //! - [`session`], [`format`](mod@format): payloads of a session, and the replay file
 //! - [`recorder`], [`recording`]: from a running game to payloads, and to a file
 //! - [`player`], [`verify`]: from a file to any tick, and to a verdict
 //! - [`limits`]: every limit, in one place
 
+pub mod bot;
 pub mod format;
 pub mod hash;
 pub mod input;

@@ -82,8 +82,16 @@ fn one_flipped_input_bit_is_named_at_its_first_tick() {
         };
         assert_eq!((mismatch.tick, mismatch.agreed), (first, first.previous()));
     }
-    let (replay, first) = (123..600).find_map(|tick| flipped(tick, 60)).unwrap();
-    let Verdict::Mismatch(mismatch) = verdict(Marbles::new(SEED), &replay) else { panic!() };
+    // A flip may be forgotten by the next recorded hash: marbles that hit the wall at the same speed are the
+    // same again.
+    let lasting = |tick| {
+        let (replay, first) = flipped(tick, 60)?;
+        match verdict(Marbles::new(SEED), &replay) {
+            Verdict::Mismatch(mismatch) => Some((mismatch, first)),
+            _ => None,
+        }
+    };
+    let (mismatch, first) = (123..600).find_map(lasting).unwrap();
     assert!(mismatch.agreed.unwrap() < first && first <= mismatch.tick, "{mismatch:?}");
     assert_eq!(mismatch.tick.0 - mismatch.agreed.unwrap().0, 60);
 }

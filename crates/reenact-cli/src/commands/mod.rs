@@ -1,0 +1,7 @@
+//! One file a verb.
+
+pub(crate) mod inspect;
+pub(crate) mod play;
+pub(crate) mod record;
+pub(crate) mod seek;
+pub(crate) mod verify;

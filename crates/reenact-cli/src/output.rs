@@ -1,0 +1,97 @@
+//! What a command prints, and with which code it ends.
+
+use std::io::Write;
+
+use serde::Serialize;
+
+/// How a command ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Exit {
+    /// Everything is as it should be.
+    Fine = 0,
+    /// A divergence was found, or the work failed.
+    Diverged = 1,
+    /// The arguments make no sense.
+    Usage = 2,
+    /// Nothing can be said: a file, a module or a limit is in the way.
+    CannotTell = 125,
+}
+
+/// Why a command did not do its work.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    exit: Exit,
+    error: anyhow::Error,
+}
+
+impl Fault {
+    /// The arguments make no sense.
+    pub(crate) fn usage(error: impl Into<anyhow::Error>) -> Self {
+        Self { exit: Exit::Usage, error: error.into() }
+    }
+
+    /// The error and what it came from, in one line.
+    fn message(&self) -> String {
+        format!("{:#}", self.error)
+    }
+}
+
+/// Whatever is not said to be otherwise is in the way of saying anything.
+impl<E: Into<anyhow::Error>> From<E> for Fault {
+    fn from(error: E) -> Self {
+        Self { exit: Exit::CannotTell, error: error.into() }
+    }
+}
+
+/// Where results go: text for people, or one JSON document.
+#[derive(Debug)]
+pub(crate) struct Output {
+    json: bool,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// Prints a result: `text` for people, or `document`, whose schema is `reenact.{name}.v1`.
+    pub(crate) fn result(&self, name: &str, text: &str, document: &impl Serialize) {
+        if self.json {
+            let tagged = Tagged { schema: format!("reenact.{name}.v1"), document };
+            let line = serde_json::to_string(&tagged).expect("documents have text keys and finite numbers");
+            print_line(&line);
+        } else {
+            print_line(text);
+        }
+    }
+
+    /// Tells why a command did not do its work.
+    pub(crate) fn fault(&self, fault: &Fault) -> Exit {
+        let message = fault.message();
+        if self.json {
+            let document = FaultDocument { error: &message, exit: fault.exit as u8 };
+            self.result("error", "", &document);
+        }
+        eprintln!("error: {message}");
+        fault.exit
+    }
+}
+
+/// A reader that has gone away, as `head` does, is no error.
+fn print_line(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
+#[derive(Serialize)]
+struct Tagged<'a, T> {
+    schema: String,
+    #[serde(flatten)]
+    document: &'a T,
+}
+
+#[derive(Serialize)]
+struct FaultDocument<'a> {
+    error: &'a str,
+    exit: u8,
+}
