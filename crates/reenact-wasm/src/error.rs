@@ -117,7 +117,9 @@ impl AdmitError {
 
 impl From<wasmparser::Error> for AdmitError {
     fn from(error: wasmparser::Error) -> Self {
-        Self::Malformed { offset: error.offset(), reason: error.message().to_owned() }
+        // The validator breaks some of its messages into lines.
+        let reason: Vec<&str> = error.message().split_whitespace().collect();
+        Self::Malformed { offset: error.offset(), reason: reason.join(" ") }
     }
 }
 

@@ -47,7 +47,7 @@ impl RecordType {
 
 /// Why bytes are no replay: what is wrong, and in which part, from which byte on.
 #[derive(Debug, Error)]
-#[error("{section} at byte {offset}: {kind}")]
+#[error("{section} at byte {offset}")]
 pub struct DecodeError {
     /// Which part of the file.
     pub section: &'static str,
