@@ -23,8 +23,12 @@ pub(crate) struct Part {
     pub(crate) run: fn(&Context<'_>) -> Result<Outcome>,
 }
 
-/// All parts, in the order in which they run. The main workspace is built in the release profile alone, so
-/// that the engine is compiled once.
+/// The main workspace is built in the release profile alone, so that the engine is compiled once. This crate
+/// is built already when it runs, in the profile of development, and what it needs in no other.
+const HOUSE: [&str; 4] = ["--release", "--workspace", "--exclude", "xtask"];
+const ITSELF: [&str; 2] = ["--package", "xtask"];
+
+/// All parts, in the order in which they run.
 pub(crate) const PARTS: [Part; 9] = [
     Part { name: "format", run: format },
     Part { name: "clippy", run: clippy },
@@ -65,28 +69,32 @@ fn format(context: &Context<'_>) -> Result<Outcome> {
 }
 
 fn clippy(context: &Context<'_>) -> Result<Outcome> {
-    let args = ["clippy", "--release", "--workspace", "--all-targets", "--", "-D", "warnings"];
-    all(context.shell, vec![context.shell.command("", "cargo", &args)])
+    let clippy = |packages: &[&str]| {
+        let args = [&["clippy"], packages, &["--all-targets", "--", "-D", "warnings"]].concat();
+        context.shell.command("", "cargo", &args)
+    };
+    all(context.shell, vec![clippy(&HOUSE), clippy(&ITSELF)])
 }
 
 fn docs(context: &Context<'_>) -> Result<Outcome> {
-    let mut doc = context.shell.command("", "cargo", &["doc", "--release", "--no-deps", "--workspace"]);
-    doc.env("RUSTDOCFLAGS", "-D warnings");
+    let mut doc = context.shell.command("", "cargo", &["doc", "--no-deps"]);
+    doc.args(HOUSE).env("RUSTDOCFLAGS", "-D warnings");
     all(context.shell, vec![doc])
 }
 
 fn tests(context: &Context<'_>) -> Result<Outcome> {
+    let mut outcome = cargo_test(context.shell, "", &[&ITSELF[..], &["--no-fail-fast"]].concat())?;
     if !context.tools.has("cargo-nextest") {
-        return cargo_test(context.shell, "", &["--release", "--workspace", "--no-fail-fast"]);
+        outcome.add(cargo_test(context.shell, "", &[&HOUSE[..], &["--no-fail-fast"]].concat())?);
+        return Ok(outcome);
     }
     let mut reader = Nextest::default();
-    let args =
-        ["nextest", "run", "--release", "--workspace", "--no-fail-fast", "--final-status-level", "skip"];
-    let mut nextest = context.shell.command("", "cargo", &args);
+    let mut nextest = context.shell.command("", "cargo", &["nextest", "run", "--no-fail-fast"]);
+    nextest.args(HOUSE).args(["--final-status-level", "skip"]);
     let succeeded = context.shell.stream(&mut nextest, |line| reader.line(line))?;
-    let mut outcome = reader.finish(succeeded);
+    outcome.add(reader.finish(succeeded));
     // nextest does not run the examples in documentation.
-    outcome.add(cargo_test(context.shell, "", &["--release", "--workspace", "--doc", "--no-fail-fast"])?);
+    outcome.add(cargo_test(context.shell, "", &[&HOUSE[..], &["--doc", "--no-fail-fast"]].concat())?);
     Ok(outcome)
 }
 

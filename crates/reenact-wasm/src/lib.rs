@@ -24,11 +24,10 @@
 //! # Layout
 //!
 //! - [`module`], [`simulation`]: what users hold
-//! - [`rewrite`], `admission`, [`schema`], [`error`]: from bytes to a module that may run
+//! - [`rewrite`], [`schema`], [`error`]: from bytes to a module that may run
 //! - `engine`: the compiling engine, and the interpreter of the feature `wasmi`
 //! - `guest`, `reenact1`, `wasm4`, `state`: host functions, the two consoles, the state's encoding
 
-mod admission;
 mod engine;
 pub mod error;
 mod guest;

@@ -10,11 +10,11 @@ use wasm_encoder::{
 };
 use wasmparser::types::Types;
 
+use super::admission::MemoryPages;
 use super::function::{Shared, rewrite_body};
 use super::outline::Outline;
 use super::validate::Frame;
 use super::{Number, helpers, names};
-use crate::admission::MemoryPages;
 use crate::error::AdmitError;
 use crate::limits;
 use reenact::session::Console;

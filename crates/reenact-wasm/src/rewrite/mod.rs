@@ -1,20 +1,20 @@
 //! The module rewriter: a guest module in, the module that runs out.
 //!
 //! `docs/spec/rewrite.md` says what is done and why. The order here: `outline` counts, `validate` proves
-//! the module well-formed and measures its functions, `crate::admission` holds it against its console's
+//! the module well-formed and measures its functions, `admission` holds it against its console's
 //! contract, and then the new module is put together section by section, with `function` for the bodies and
 //! `helpers` for the functions that are added. Whatever is new is appended, so that no index of the original
 //! changes but that of data segments.
 
+mod admission;
 mod assemble;
 mod function;
 mod helpers;
-pub(crate) mod outline;
+mod outline;
 #[cfg(test)]
 mod tests;
 mod validate;
 
-use crate::admission;
 use crate::error::AdmitError;
 use crate::limits::STACK_BYTES_MAX;
 use crate::schema::{Schema, SchemaError};

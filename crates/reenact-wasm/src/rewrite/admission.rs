@@ -3,9 +3,9 @@
 use wasmparser::types::Types;
 use wasmparser::{Export, ExternalKind, FuncType, TypeRef, ValType};
 
+use super::outline::Outline;
+use super::{Import, Number, names};
 use crate::error::AdmitError;
-use crate::rewrite::outline::Outline;
-use crate::rewrite::{Import, Number, names};
 use reenact::session::Console;
 
 /// The ABI version that a `reenact1` module declares.
@@ -56,13 +56,13 @@ const REENACT1_EXPORTS: [Required; 5] = {
 
 /// The limits of the module's one memory in pages.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct MemoryPages {
-    pub(crate) min: u32,
-    pub(crate) max: u32,
+pub(super) struct MemoryPages {
+    pub(super) min: u32,
+    pub(super) max: u32,
 }
 
 /// Which console the module is for.
-pub(crate) fn detect(outline: &Outline) -> Result<Console, AdmitError> {
+pub(super) fn detect(outline: &Outline) -> Result<Console, AdmitError> {
     match outline.abi()? {
         Some(ABI_VERSION) => return Ok(Console::Reenact1),
         Some(found) => return Err(AdmitError::AbiVersion { found, supported: ABI_VERSION }),
@@ -83,7 +83,7 @@ fn is_wasm4_memory(import: &wasmparser::Import) -> bool {
 }
 
 /// Checks the imports and gives those of functions, in order.
-pub(crate) fn check_imports(
+pub(super) fn check_imports(
     console: Console,
     outline: &Outline,
     types: &Types,
@@ -134,7 +134,7 @@ fn numbers(types: &[ValType]) -> Option<Vec<Number>> {
 }
 
 /// Checks the exports against the contract of the console.
-pub(crate) fn check_exports(console: Console, outline: &Outline, types: &Types) -> Result<(), AdmitError> {
+pub(super) fn check_exports(console: Console, outline: &Outline, types: &Types) -> Result<(), AdmitError> {
     let exports = outline.exports.clone().into_iter().flatten().collect::<Result<Vec<_>, _>>()?;
     if let Some(export) = exports.iter().find(|export| export.name.starts_with(names::PREFIX)) {
         return Err(AdmitError::ReservedExport { name: export.name.to_owned() });
@@ -221,7 +221,7 @@ fn describe(params: &[ValType], results: &[ValType]) -> String {
 }
 
 /// Checks the module's memory and gives the limits it shall have.
-pub(crate) fn check_memory(
+pub(super) fn check_memory(
     console: Console,
     types: &Types,
     memory_pages_max: u32,
@@ -244,7 +244,7 @@ pub(crate) fn check_memory(
 }
 
 /// The mutable globals in index order, with their indices. Imports of globals have been refused before.
-pub(crate) fn check_globals(types: &Types) -> Result<Vec<(u32, Number)>, AdmitError> {
+pub(super) fn check_globals(types: &Types) -> Result<Vec<(u32, Number)>, AdmitError> {
     let types = types.as_ref();
     (0..types.global_count())
         .map(|index| (index, types.global_at(index)))
