@@ -3,8 +3,8 @@
 //! Directions are held for a while, buttons are tapped or held, the mouse glides from place to place. Unlike
 //! uniform noise this passes title screens and reaches games.
 
+use reenact::bot::Random;
 use reenact::input::{InputSchema, Inputs};
-use reenact_testkit::pads::Random;
 
 const PARTICIPANTS: usize = 4;
 const BUTTONS: [u8; 2] = [0b01, 0b10];

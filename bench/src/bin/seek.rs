@@ -7,6 +7,7 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use clap::Parser;
 use indicatif::ProgressBar;
+use reenact::bot::Random;
 use reenact::recording::KEYFRAME_EVERY_DEFAULT;
 use reenact::session::{HASH_EVERY_DEFAULT, Limits};
 use reenact::{Player, Replay, Simulation, StateHash, Tick};
@@ -14,7 +15,6 @@ use reenact_bench::clock::time;
 use reenact_bench::play::{Bots, Plan, record, sample_game};
 use reenact_bench::report::{Better, Row, short, table, write_json};
 use reenact_bench::stats::percentile;
-use reenact_testkit::pads::Random;
 use reenact_wasm::{Engine, Module, WasmSimulation};
 use serde_json::Map;
 

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use reenact::bot::Random;
 use reenact::session::{Limits, SimulationId};
 use reenact::verify::Obstacle;
 use reenact::{Player, Replay, Simulation, Tick, Verdict, Verifier};
 use reenact_bench::clock::{Span, time};
-use reenact_testkit::pads::Random;
 use reenact_wasm::{Engine, Module};
 use serde::{Deserialize, Serialize};
 

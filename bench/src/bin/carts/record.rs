@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Result;
+use reenact::bot::Random;
 use reenact::session::Limits;
 use reenact::{Simulation, StateHash, Tick, Viewer};
 use reenact_bench::carts::Cart;
 use reenact_bench::clock::time;
 use reenact_bench::pads::People;
 use reenact_bench::play::{Plan, record as play};
-use reenact_testkit::pads::Random;
 use reenact_wasm::{Engine, Module};
 
 use crate::result::{NotLoaded, Recorded};

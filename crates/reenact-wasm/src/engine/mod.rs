@@ -5,11 +5,12 @@ mod wasmi;
 mod wasmtime;
 
 use std::fmt;
+use std::sync::Arc;
 
 use reenact::Failure;
 use thiserror::Error;
 
-use crate::guest::Guest;
+use crate::guest::{Guest, HostFunction, PARAMETERS_MAX};
 use crate::rewrite::{Number, Rewritten};
 
 /// Bytes of native stack a guest may use: twice what the rewriter lets it count.
@@ -113,6 +114,27 @@ impl Value {
             Number::F64 => Self::F64(bits),
         })
     }
+}
+
+/// The host functions that a module imports, in the order of its imports.
+fn host_functions(rewritten: &Rewritten) -> Result<Arc<[HostFunction]>, CompileError> {
+    let resolve = |import| HostFunction::resolve(rewritten.console, import);
+    let functions: Option<_> = rewritten.imports.iter().map(resolve).collect();
+    functions.ok_or_else(|| CompileError("an import that is no host function".into()))
+}
+
+/// The arguments of a host function: missing ones are zero, surplus ones are passed over.
+fn arguments(given: &[i32]) -> [i32; PARAMETERS_MAX] {
+    let mut args = [0; PARAMETERS_MAX];
+    let count = given.len().min(PARAMETERS_MAX);
+    args[..count].copy_from_slice(&given[..count]);
+    args
+}
+
+/// The low 32 bits of a float's whole part, as ECMAScript's `ToInt32` gives them.
+fn wrap_float(value: f64) -> i32 {
+    let wrapped = value.trunc() % 4_294_967_296.0;
+    if wrapped.is_finite() { wrapped as i64 as i32 } else { 0 }
 }
 
 /// A module ready to be instantiated.

@@ -8,8 +8,8 @@ use wasmi::{
     Memory, Module, Store, TrapCode, Val,
 };
 
-use super::{CompileError, Compiled, Function, Instance, Value, wasmtime::wrap_float};
-use crate::guest::{Guest, HostFunction, PARAMETERS_MAX};
+use super::{CompileError, Compiled, Function, Instance, Value, arguments, host_functions, wrap_float};
+use crate::guest::{Guest, HostFunction};
 use crate::rewrite::{Number, Rewritten, names};
 
 /// The interpreter with its settings.
@@ -26,11 +26,9 @@ impl Engine {
     pub(super) fn compile(&self, rewritten: &Rewritten) -> Result<Box<dyn Compiled>, CompileError> {
         let module = Module::new(&self.0, &rewritten.wasm);
         let module = module.map_err(|error| CompileError(error.to_string()))?;
-        let resolve = |import| HostFunction::resolve(rewritten.console, import);
-        let imports: Option<Arc<[_]>> = rewritten.imports.iter().map(resolve).collect();
         Ok(Box::new(CompiledModule {
             module,
-            imports: imports.ok_or_else(|| CompileError("an import that is no host function".into()))?,
+            imports: host_functions(rewritten)?,
             globals: rewritten.globals.clone().into(),
             stack_bytes_max: rewritten.stack_bytes_max,
         }))
@@ -120,12 +118,9 @@ fn host_call(
     function: HostFunction,
     given: &[i32],
 ) -> Result<i32, wasmi::Error> {
-    let mut args = [0; PARAMETERS_MAX];
-    let count = given.len().min(PARAMETERS_MAX);
-    args[..count].copy_from_slice(&given[..count]);
     let memory = caller.data().memory.expect("the guest runs only after the instance is attached");
     let (bytes, data) = memory.data_and_store_mut(&mut caller);
-    let called = data.guest.call(function, &args, bytes);
+    let called = data.guest.call(function, &arguments(given), bytes);
     let called = called.map_err(|failure| wasmi::Error::host(Stop(failure)))?;
     let Some(left) = caller.get_fuel()?.checked_sub(called.fuel) else {
         return Err(TrapCode::OutOfFuel.into());

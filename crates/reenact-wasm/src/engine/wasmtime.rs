@@ -8,8 +8,11 @@ use wasmtime::{
     Module, OptLevel, Store, StoreLimits, StoreLimitsBuilder, Val, ValType,
 };
 
-use super::{CompileError, Compiled, EngineError, Function, Instance, NATIVE_STACK_BYTES, Value};
-use crate::guest::{Guest, HostFunction, PARAMETERS_MAX};
+use super::{
+    CompileError, Compiled, EngineError, Function, Instance, NATIVE_STACK_BYTES, Value, arguments,
+    host_functions, wrap_float,
+};
+use crate::guest::{Guest, HostFunction};
 use crate::limits::{PAGE_BYTES, TABLE_ELEMENTS_MAX, TABLES_MAX};
 use crate::rewrite::{Number, Rewritten, names};
 
@@ -38,11 +41,9 @@ impl Engine {
     pub(super) fn compile(&self, rewritten: &Rewritten) -> Result<Box<dyn Compiled>, CompileError> {
         let module = Module::from_binary(&self.0, &rewritten.wasm);
         let module = module.map_err(|error| CompileError(format!("{error:#}")))?;
-        let resolve = |import| HostFunction::resolve(rewritten.console, import);
-        let imports: Option<Arc<[_]>> = rewritten.imports.iter().map(resolve).collect();
         Ok(Box::new(CompiledModule {
             module,
-            imports: imports.ok_or_else(|| CompileError("an import that is no host function".into()))?,
+            imports: host_functions(rewritten)?,
             globals: rewritten.globals.clone().into(),
             memory_bytes: rewritten.memory_pages_max as usize * PAGE_BYTES,
             stack_bytes_max: rewritten.stack_bytes_max,
@@ -164,19 +165,10 @@ fn to_i32(value: Val) -> i32 {
     }
 }
 
-/// The low 32 bits of a float's whole part, as ECMAScript's `ToInt32` gives them.
-pub(super) fn wrap_float(value: f64) -> i32 {
-    let wrapped = value.trunc() % 4_294_967_296.0;
-    if wrapped.is_finite() { wrapped as i64 as i32 } else { 0 }
-}
-
 fn host_call(mut caller: Caller<'_, Data>, function: HostFunction, given: &[i32]) -> wasmtime::Result<i32> {
-    let mut args = [0; PARAMETERS_MAX];
-    let count = given.len().min(PARAMETERS_MAX);
-    args[..count].copy_from_slice(&given[..count]);
     let memory = caller.data().memory.expect("the guest runs only after the instance is attached");
     let (bytes, data) = memory.data_and_store_mut(&mut caller);
-    let called = data.guest.call(function, &args, bytes).map_err(Stop)?;
+    let called = data.guest.call(function, &arguments(given), bytes).map_err(Stop)?;
     let Some(left) = caller.get_fuel()?.checked_sub(called.fuel) else {
         return Err(wasmtime::Trap::OutOfFuel.into());
     };
