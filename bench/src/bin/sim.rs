@@ -130,8 +130,9 @@ fn carts(folder: &Path, ticks: u32, results: &mut Results) -> Result<()> {
     let mut speeds: Vec<(f64, &Cart)> = Vec::new();
     for cart in &carts {
         progress.inc(1);
-        if let Some(session) = cart_session(cart, ticks)? {
-            speeds.push((session.verify(&engine)?, cart));
+        match cart_session(cart, ticks)? {
+            Ok(session) => speeds.push((session.verify(&engine)?, cart)),
+            Err(why) => println!("without {}: {why}", cart.name),
         }
     }
     progress.finish_and_clear();
@@ -141,19 +142,20 @@ fn carts(folder: &Path, ticks: u32, results: &mut Results) -> Result<()> {
         let cart = speeds.iter().find(|(other, _)| other.total_cmp(&speed).is_eq());
         let cart = cart.context("no cart could be run")?.1;
         println!("{case} is {}, of {} carts", cart.name, speeds.len());
-        let session = cart_session(cart, ticks)?.context("a cart that ran does not run again")?;
+        let session = cart_session(cart, ticks)?.map_err(anyhow::Error::msg)?;
         let interpreted = session.verify(&Engine::interpreter())?;
         results.insert(case, BTreeMap::from([("reenact", speed), ("wasmi", interpreted)]));
     }
     Ok(())
 }
 
-/// A session of a cart; `None` for one that does not load or does not last.
-fn cart_session(cart: &Cart, ticks: u32) -> Result<Option<Session>> {
+/// A session of a cart, or why it has none: it does not load, or does not last.
+fn cart_session(cart: &Cart, ticks: u32) -> Result<Result<Session, String>> {
     let wasm = std::fs::read(&cart.path)?;
     Ok(match record_cart(&wasm, ticks, cart.seed()) {
-        Ok(recorded) if recorded.end == End::Completed => Some(Session::new(wasm, &recorded)?),
-        _ => None,
+        Ok(recorded) if recorded.end == End::Completed => Ok(Session::new(wasm, &recorded)?),
+        Ok(recorded) => Err(format!("{:?} at {}", recorded.end, recorded.last_tick)),
+        Err(error) => Err(format!("{error:#}")),
     })
 }
 
