@@ -54,7 +54,7 @@ pub fn record(
 ) -> Result<Recorded> {
     let started = module.session(Setup { seed: plan.seed, ..Setup::default() }, plan.hash_every);
     let simulation = module.simulation_of(&started).context("the module does not start")?;
-    let mut recording = Recording::new(simulation, started, plan.keyframe_every);
+    let mut recording = Recording::new(simulation, started, plan.keyframe_every)?;
     let end = loop {
         let tick = recording.tick();
         let inputs = play(tick, recording.simulation())?;

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use output::{Exit, Output};
+use output::{Exit, Fault, Output};
 
 #[derive(Debug, Parser)]
 #[command(
@@ -41,8 +41,37 @@ enum Command {
     Inspect(commands::inspect::Args),
 }
 
+/// Bytes of stack that the work has: a module may use a megabyte of it, whatever the shell allows the command.
+const STACK_BYTES: usize = 8 << 20;
+
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = match Args::try_parse() {
+        Ok(args) => args,
+        Err(error) => return usage(&error),
+    };
+    let work = std::thread::Builder::new().stack_size(STACK_BYTES).spawn(move || run(args));
+    let done = work.map(std::thread::JoinHandle::join);
+    match done {
+        Ok(Ok(exit)) => exit.into(),
+        // The thread has said why it panicked.
+        Ok(Err(_)) => Exit::CannotTell.into(),
+        Err(error) => Output::new(false).fault(&error.into()).into(),
+    }
+}
+
+/// Tells of arguments that make no sense; help and version are asked for, and no error.
+fn usage(error: &clap::Error) -> ExitCode {
+    let json = std::env::args_os().any(|arg| arg == "--json");
+    if error.use_stderr() && json {
+        let message = error.to_string();
+        return Output::new(true).fault(&Fault::usage(anyhow::anyhow!("{}", message.trim()))).into();
+    }
+    // A reader that has gone away is no error.
+    let _ = error.print();
+    if error.use_stderr() { Exit::Usage.into() } else { Exit::Fine.into() }
+}
+
+fn run(args: Args) -> Exit {
     let output = Output::new(args.json);
     let done = match args.command {
         Command::Record(args) => commands::record::run(&args, &output),
@@ -51,7 +80,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => commands::verify::run(&args, &output),
         Command::Inspect(args) => commands::inspect::run(&args, &output),
     };
-    done.unwrap_or_else(|fault| output.fault(&fault)).into()
+    done.unwrap_or_else(|fault| output.fault(&fault))
 }
 
 impl From<Exit> for ExitCode {

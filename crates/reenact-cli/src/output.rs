@@ -62,7 +62,7 @@ impl Output {
             let line = serde_json::to_string(&tagged).expect("documents have text keys and finite numbers");
             print_line(&line);
         } else {
-            print_line(text);
+            print_line(&plain(text));
         }
     }
 
@@ -73,9 +73,24 @@ impl Output {
             let document = FaultDocument { error: &message, exit: fault.exit as u8 };
             self.result("error", "", &document);
         }
-        eprintln!("error: {message}");
+        say(&format!("error: {message}"));
         fault.exit
     }
+}
+
+/// A line on standard error, for people.
+pub(crate) fn say(text: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{}", plain(text));
+}
+
+/// Text without control characters, which a file or a game may have put there to command the terminal.
+fn plain(text: &str) -> String {
+    let escape = |character: char| match character {
+        '\n' => "\n".to_owned(),
+        control if control.is_control() => control.escape_default().to_string(),
+        other => other.to_string(),
+    };
+    text.chars().map(escape).collect()
 }
 
 /// A reader that has gone away, as `head` does, is no error.

@@ -207,7 +207,43 @@ fn wrong_usage_is_2() {
     for command in commands {
         let run = reenact(command);
         assert_eq!(run.code, 2, "{command:?}: {}{}", run.stdout, run.stderr);
+        let document = json(command, 2);
+        assert_eq!(
+            (&document["schema"], &document["exit"]),
+            (&Value::from("reenact.error.v1"), &Value::from(2))
+        );
     }
+    assert_eq!(reenact(&["--help"]).code, 0);
+}
+
+#[test]
+fn the_output_is_a_file_or_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let tour = module("tour");
+    let missing = folder.path().join("no/such/folder/a.replay");
+    for output in [folder.path(), &missing] {
+        let run = reenact(&["record", path(&tour), "--bot", "1", "--ticks", "9", "-o", path(output)]);
+        assert_eq!(run.code, 2, "{}", run.stderr);
+    }
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    let (file, link) = (folder.path().join("a.replay"), folder.path().join("link"));
+    std::fs::write(&file, "old").unwrap();
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    json(&["record", path(&tour), "--bot", "1", "--ticks", "9", "-o", path(&link)], 0);
+    json(&["verify", path(&file)], 0);
+    let run = reenact(&["record", path(&tour), "--bot", "1", "--ticks", "9", "-o", "/dev/null"]);
+    assert_eq!(run.code, 0, "{}", run.stderr);
+    assert!(!Path::new("/dev/null").is_file());
+}
+
+#[test]
+fn paths_that_are_no_text_are_no_trouble() {
+    use std::os::unix::ffi::OsStrExt;
+    let name = std::ffi::OsStr::from_bytes(b"\xff.replay");
+    let output =
+        Command::new(env!("CARGO_BIN_EXE_reenact")).args(["--json", "verify"]).arg(name).output().unwrap();
+    assert_eq!(output.status.code(), Some(125));
+    assert!(serde_json::from_slice::<Value>(&output.stdout).is_ok());
 }
 
 /// Replays recorded by this version, to be verified by every later one, on every machine.

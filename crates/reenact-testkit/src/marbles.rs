@@ -137,7 +137,8 @@ pub fn started(seed: u64, hash_every: u32) -> SessionStarted {
 /// The file of a session of `game` with random inputs, of at most `ticks` ticks.
 pub fn record(game: Marbles, ticks: u32, hash_every: u32, keyframe_every: u32) -> Vec<u8> {
     let seed = game.random;
-    let mut recording = Recording::new(game, started(seed, hash_every), keyframe_every);
+    let mut recording = Recording::new(game, started(seed, hash_every), keyframe_every)
+        .expect("the game has neither config nor disk");
     for inputs in random_inputs(&schema(), seed, ticks) {
         if !matches!(recording.step(&inputs), Ok(Status::Running)) {
             break;

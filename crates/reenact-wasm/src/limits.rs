@@ -8,8 +8,12 @@ pub const MODULE_BYTES_MAX: usize = 16 << 20;
 pub const FUNCTIONS_MAX: u32 = 20_000;
 /// Bytes of one function body: one of 2.5 MB takes four seconds to compile.
 pub const FUNCTION_BYTES_MAX: usize = 512 << 10;
-/// Bytes of all function bodies together.
-pub const CODE_BYTES_MAX: usize = 4 << 20;
+/// Bytes of all function bodies together: the slowest straight code found takes 12 seconds a MiB to compile.
+pub const CODE_BYTES_MAX: usize = 1 << 20;
+/// What compiling may cost beyond its bytes, in units of about three microseconds: each place where control
+/// flow joins costs something for each local, at the head of a loop more the deeper it is nested. Without this
+/// limit four kilobytes of nested loops take half a minute.
+pub const COMPILE_COST_MAX: u64 = 2_000_000;
 /// Bytes of one function body after rewriting: canonical NaNs make float code longer, and browsers refuse
 /// long functions too.
 pub const REWRITTEN_FUNCTION_BYTES_MAX: usize = 2 * FUNCTION_BYTES_MAX;
@@ -36,10 +40,14 @@ pub const TABLE_ELEMENTS_MAX: u64 = 65_536;
 pub const MEMORY_PAGES_MAX: u32 = 1_024;
 /// Bytes of stack, as the rewriter counts them, that a session's limits may allow: half of the native stack.
 pub const GUEST_STACK_BYTES_MAX: u32 = 512 << 10;
+/// Fuel that a session's limits may allow, of initialisation and of a tick, each: about a second.
+pub const FUEL_MAX: u64 = 1_000_000_000;
 /// Bytes of stack that the rewriter can count: with it, no sum of the rewriter's counter overflows.
 pub const STACK_BYTES_MAX: u32 = 1 << 30;
 /// Bytes of the section `reenact.schema`.
 pub const SCHEMA_BYTES_MAX: usize = 64 << 10;
+/// Numbers in all fields of a schema together.
+pub const SCHEMA_FIELD_ELEMENTS_MAX: u32 = 65_536;
 /// Fields of a schema.
 pub const SCHEMA_FIELDS_MAX: usize = 1_024;
 /// Bytes of text that a guest may log in one tick.

@@ -108,7 +108,7 @@ pub enum StartError {
 impl Module {
     /// Checks, rewrites and compiles a module, under the limits that its simulations shall have.
     ///
-    /// Compiling is bounded by the sizes that admission allows; see [`crate::limits`].
+    /// Compiling cannot be stopped, so what it may cost is bounded before it begins; see [`crate::limits`].
     ///
     /// # Errors
     /// The module is refused, by name.
@@ -125,6 +125,8 @@ impl Module {
             limits.stack_bytes,
             crate::limits::GUEST_STACK_BYTES_MAX,
         )?;
+        AdmitError::check("fuel of initialisation of the limits", limits.init_fuel, crate::limits::FUEL_MAX)?;
+        AdmitError::check("fuel of a tick of the limits", limits.tick_fuel, crate::limits::FUEL_MAX)?;
         let rewritten = rewrite(bytes, &rewrite_limits)?;
         let compiled = engine.compile(&rewritten).map_err(|error| AdmitError::Engine { reason: error.0 })?;
         let id = WasmId {

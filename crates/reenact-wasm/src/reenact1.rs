@@ -135,10 +135,13 @@ fn read_value(kind: FieldKind, element: &[u8]) -> FieldValue {
     }
 }
 
-/// The picture in the bytes of a view; `None` if they are none of the declared format.
+/// The picture in the bytes of a view; `None` if they are none of the declared size and format.
 pub(crate) fn picture(view: &[u8], declared: schema::Picture) -> Option<Picture> {
     let ([w0, w1, h0, h1], pixels) = view.split_first_chunk::<4>()?;
     let (width, height) = (u16::from_le_bytes([*w0, *w1]), u16::from_le_bytes([*h0, *h1]));
+    if (width, height) != (declared.width, declared.height) {
+        return None;
+    }
     let count = usize::from(width) * usize::from(height);
     let rgba = match declared.format {
         PictureFormat::Rgba8 if pixels.len() == count * 4 => pixels.to_vec(),
@@ -147,7 +150,7 @@ pub(crate) fn picture(view: &[u8], declared: schema::Picture) -> Option<Picture>
         }
         _ => return None,
     };
-    (count > 0).then_some(Picture { width, height, rgba })
+    Some(Picture { width, height, rgba })
 }
 
 /// Each part is stretched over 0 to 255.
@@ -165,7 +168,7 @@ mod tests {
         let declared = schema::Picture { width: 2, height: 1, format: PictureFormat::Rgb332 };
         let picture = picture(&[2, 0, 1, 0, 0xff, 0x03], declared).unwrap();
         assert_eq!(picture.rgba, [255, 255, 255, 255, 0, 0, 255, 255]);
-        for view in [&[2, 0, 1, 0, 0xff][..], &[0; 4], &[1, 0]] {
+        for view in [&[2, 0, 1, 0, 0xff][..], &[0; 4], &[1, 0], &[1, 0, 2, 0, 9, 9]] {
             assert_eq!(super::picture(view, declared), None);
         }
     }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use reenact::input::{Column, ColumnKind, InputSchema, Width};
 use reenact::limits::{COLUMNS_MAX, NAME_BYTES_MAX, PARTICIPANTS_MAX};
 
-use crate::limits::{SCHEMA_BYTES_MAX, SCHEMA_FIELDS_MAX};
+use crate::limits::{SCHEMA_BYTES_MAX, SCHEMA_FIELD_ELEMENTS_MAX, SCHEMA_FIELDS_MAX};
 
 /// A parsed schema. What the text leaves out has the default of the specification.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -142,7 +142,7 @@ pub enum SchemaError {
     TooMany {
         /// The line's number.
         line: usize,
-        /// `columns` or `fields`.
+        /// `columns`, `fields` or `numbers in fields`.
         what: &'static str,
         /// How many there may be.
         limit: usize,
@@ -268,6 +268,12 @@ impl<'a> Parser<'a> {
     }
 
     fn field(&mut self, field: Field, line: &Line) -> Result<(), SchemaError> {
+        let elements = self.schema.fields.iter().map(|field| u64::from(field.count)).sum::<u64>();
+        let room = u64::from(SCHEMA_FIELD_ELEMENTS_MAX).saturating_sub(elements);
+        if u64::from(field.count) > room {
+            let (what, limit) = ("numbers in fields", SCHEMA_FIELD_ELEMENTS_MAX as usize);
+            return Err(SchemaError::TooMany { line: line.number, what, limit });
+        }
         let fields = &mut self.schema.fields;
         line.room(fields.len(), "fields", SCHEMA_FIELDS_MAX)?;
         if fields.iter().any(|other| other.name == field.name) {
@@ -435,6 +441,8 @@ mod tests {
         check_error(&columns.concat(), "line 17: more than 16 columns");
         let fields: Vec<_> = (0..1025).map(|n| format!("field a{n} u8 1 0\n")).collect();
         check_error(&fields.concat(), "line 1025: more than 1024 fields");
+        let many = "field a u8 65536 0\nfield b u8 1 0";
+        check_error(many, "line 2: more than 65536 numbers in fields");
         check_error(&"x".repeat(65_537), "65537 bytes, the limit is 65536");
         assert_eq!(Schema::parse(b"ab\xff"), Err(SchemaError::NotUtf8 { valid_up_to: 2 }));
     }

@@ -146,6 +146,31 @@ fn compile_bombs_are_refused_at_once() {
     check(&with_functions((0..9).map(|_| nops(500_000))), "code bytes");
 }
 
+/// A body of `sequential` nests of `depth` loops, each of which sets `sets` of `locals` locals.
+fn loops(locals: usize, sets: usize, depth: usize, sequential: usize) -> Vec<u8> {
+    let nest = |nest: usize| {
+        let set = move |n| [vec![0x20], leb((n + 1) % locals), vec![0x21], leb((n + nest) % locals)].concat();
+        let open = [vec![0x03, 0x40], (0..sets).flat_map(set).collect()].concat();
+        let close = vec![0x20, 0, 0x0d, 0, 0x0b];
+        [open.repeat(depth), close.repeat(depth)].concat()
+    };
+    [vec![1], leb(locals), vec![0x7f], (0..sequential).flat_map(nest).collect(), vec![0x0b]].concat()
+}
+
+#[test]
+fn costly_control_flow_is_refused_before_it_is_compiled() {
+    let check = |bytes: &[u8]| {
+        let begin = Instant::now();
+        let error = admit(bytes).unwrap_err();
+        assert!(error.to_string().starts_with("compile cost: "), "{error}");
+        assert!(begin.elapsed() < Duration::from_secs(1), "took {:?}", begin.elapsed());
+    };
+    check(&with_functions(std::iter::once(loops(240, 240, 240, 1))));
+    check(&with_functions(std::iter::once(loops(500, 10, 1, 4_000))));
+    let idle = || [vec![1], leb(4_096), vec![0x7f, 0x0b]].concat();
+    check(&with_functions((0..19_990).map(|_| idle())));
+}
+
 #[test]
 fn after_a_failure_the_state_can_be_restored() {
     for name in ["deep_recursion", "loop_in_step", "trap_in_step"] {
@@ -180,6 +205,8 @@ fn limits_are_the_sessions_own() {
     for limits in [
         Limits { memory_pages: 1_025, ..Limits::default() },
         Limits { stack_bytes: u32::MAX, ..Limits::default() },
+        Limits { tick_fuel: u64::MAX, ..Limits::default() },
+        Limits { init_fuel: u64::MAX, ..Limits::default() },
     ] {
         assert!(matches!(Module::admit(&engine, &bytes, limits), Err(AdmitError::Limit { .. })));
     }

@@ -51,7 +51,7 @@ fn first_difference(left: &[StateHash], right: &[StateHash]) -> Option<Tick> {
 
 /// A replay of `inputs` that claims `hashes`, one a tick.
 fn claim(module: &Module, inputs: &[Inputs], hashes: &[StateHash]) -> Arc<Replay> {
-    let mut recorder = Recorder::new(module.session(setup(), 1), u32::MAX);
+    let mut recorder = Recorder::new(module.session(setup(), 1), u32::MAX).unwrap();
     for (inputs, hash) in inputs.iter().zip(hashes) {
         recorder.hash(*hash);
         recorder.record(inputs).unwrap();

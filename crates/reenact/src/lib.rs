@@ -46,7 +46,7 @@
 //!     schema: schema.clone(),
 //!     hash_every: 60,
 //! };
-//! let mut recording = Recording::new(Sum(0), started, 600);
+//! let mut recording = Recording::new(Sum(0), started, 600)?;
 //! for n in 0..100 {
 //!     let mut inputs = Inputs::absent(&schema);
 //!     inputs.set(&schema, 0, &[n])?;

@@ -10,6 +10,8 @@ pub const NAME_BYTES_MAX: usize = 64;
 pub const BLOCK_ROWS_MAX: usize = 65_536;
 /// Rows after which the recorder closes a block.
 pub const CHUNK_ROWS: usize = 4_096;
+/// Bytes after which the recorder closes a chunk, whatever it holds.
+pub const CHUNK_BYTES: usize = 256 << 10;
 /// Bytes of payloads a recorder holds for a caller that does not take them away.
 pub const PENDING_BYTES_MAX: usize = 4 << 20;
 /// Bytes of a session's configuration.
@@ -22,6 +24,8 @@ pub const MARKS_PER_TICK_MAX: usize = 256;
 pub const MARK_BYTES_PER_TICK_MAX: usize = 64 << 10;
 /// Bytes of one state: 64 MiB of memory, globals and a disk.
 pub const STATE_BYTES_MAX: usize = (64 << 20) + (64 << 10);
+/// Bytes of a record that holds neither a state, a module nor an input block.
+pub const SMALL_RECORD_BYTES_MAX: usize = 1 << 20;
 /// Bytes of one record of a replay file: an incompressible state and its head fit.
 pub const RECORD_BYTES_MAX: usize = STATE_BYTES_MAX + (1 << 20);
 /// Bytes of a replay file that is read into memory.

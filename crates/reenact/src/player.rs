@@ -58,7 +58,7 @@ pub enum SeekError {
         #[source]
         failure: Failure,
     },
-    /// Not even the state at tick 0 can be restored.
+    /// A state that the simulation itself saved cannot be restored.
     #[error("the simulation does not take its own state back")]
     Restore,
 }
@@ -106,6 +106,8 @@ pub struct Player<S> {
     owed: u128,
     /// The state at tick 0, and states near the playhead; those of the replay are not copied.
     cache: Cache,
+    /// The replay's keyframes that have not been found bad, by their place in it, in order of ticks.
+    keyframes: Vec<usize>,
     marks: Vec<Mark>,
 }
 
@@ -115,6 +117,7 @@ impl<S: Simulation> Player<S> {
         let reader = replay.inputs.reader();
         let mut initial = Vec::new();
         simulation.save(&mut initial);
+        let keyframes = (0..replay.keyframes.len()).collect();
         Self {
             simulation,
             replay,
@@ -124,6 +127,7 @@ impl<S: Simulation> Player<S> {
             rate: Rate::NORMAL,
             owed: 0,
             cache: Cache::new(initial),
+            keyframes,
             marks: Vec::new(),
         }
     }
@@ -219,7 +223,7 @@ impl<S: Simulation> Player<S> {
 
     /// Moves the playhead to `tick`: the nearest keyframe at or before it is restored, the rest is run
     /// again. No mark is given. A keyframe that cannot be restored, or is not the state whose hash was
-    /// recorded, is passed over for the one before.
+    /// recorded at its tick, is passed over for the one before; where nobody recorded hashes it is believed.
     ///
     /// # Errors
     /// There is no such tick, or the simulation fails on the way.
@@ -304,48 +308,45 @@ impl<S: Simulation> Player<S> {
 
     /// The tick of the nearest keyframe at or before `tick`.
     fn nearest_keyframe(&self, tick: Tick) -> Tick {
-        let own = replay_keyframes(&self.replay, tick).last().map_or(Tick::ZERO, Keyframe::tick);
+        let own = self.own_keyframes(tick).checked_sub(1);
+        let own = own.map_or(Tick::ZERO, |place| self.replay.keyframes[self.keyframes[place]].tick());
         own.max(self.cache.nearest(tick))
+    }
+
+    /// How many of the replay's keyframes that may be good lie at or before `tick`.
+    fn own_keyframes(&self, tick: Tick) -> usize {
+        self.keyframes.partition_point(|&place| self.replay.keyframes[place].tick() <= tick)
     }
 
     /// Restores the nearest keyframe at or before `tick` that can be.
     fn restore_at_or_before(&mut self, tick: Tick) -> Result<(), SeekError> {
         let replay = Arc::clone(&self.replay);
-        let mut own = replay_keyframes(&replay, tick);
-        let mut tick = tick;
-        loop {
-            let near = self.cache.nearest(tick);
-            match own.split_last() {
-                Some((keyframe, before)) if keyframe.tick() > near => {
-                    own = before;
-                    if self.restore_own(&replay, keyframe) {
-                        self.playhead = keyframe.tick();
-                        return Ok(());
-                    }
-                }
-                _ => {
-                    if self.simulation.restore(self.cache.state(near)).is_ok() {
-                        self.playhead = near;
-                        return Ok(());
-                    }
-                    tick = near.previous().ok_or(SeekError::Restore)?;
-                }
+        let near = self.cache.nearest(tick);
+        while let Some(last) = self.own_keyframes(tick).checked_sub(1) {
+            let keyframe = &replay.keyframes[self.keyframes[last]];
+            if keyframe.tick() <= near {
+                break;
             }
+            if self.restore_own(&replay, keyframe) {
+                self.playhead = keyframe.tick();
+                return Ok(());
+            }
+            self.keyframes.remove(last);
         }
+        self.simulation.restore(self.cache.state(near)).map_err(|_| SeekError::Restore)?;
+        self.playhead = near;
+        Ok(())
     }
 
-    /// Restores a keyframe of the replay; `false` if it is damaged.
+    /// Restores a keyframe of the replay; `false` if it is bad.
     fn restore_own(&mut self, replay: &Replay, keyframe: &Keyframe) -> bool {
         let Some(state) = keyframe.state() else { return false };
-        let recorded = replay.hashes.get(&keyframe.tick());
-        recorded.is_none_or(|hash| *hash == StateHash::of(&state)) && self.simulation.restore(&state).is_ok()
+        let believed = match replay.hashes.get(&keyframe.tick()) {
+            Some(recorded) => *recorded == StateHash::of(&state),
+            None => replay.hashes.is_empty(),
+        };
+        believed && self.simulation.restore(&state).is_ok()
     }
-}
-
-/// The replay's keyframes at or before `tick`.
-fn replay_keyframes(replay: &Replay, tick: Tick) -> &[Keyframe] {
-    let end = replay.keyframes.partition_point(|keyframe| keyframe.tick() <= tick);
-    &replay.keyframes[..end]
 }
 
 /// States that the player remembers: that at tick 0 for ever, others as long as there is room.

@@ -7,7 +7,10 @@ use thiserror::Error;
 use crate::format::block::InputBlock;
 use crate::hash::StateHash;
 use crate::input::Inputs;
-use crate::limits::{CHUNK_ROWS, PENDING_BYTES_MAX};
+use crate::limits::{
+    CHUNK_BYTES, CHUNK_ROWS, CONFIG_BYTES_MAX, DISK_BYTES_MAX, MARK_BYTES_PER_TICK_MAX, MARKS_PER_TICK_MAX,
+    PENDING_BYTES_MAX,
+};
 use crate::session::{EndReason, SessionEnded, SessionPayload, SessionStarted};
 use crate::simulation::{Failure, Mark, Simulation, Status};
 use crate::tick::Tick;
@@ -30,9 +33,19 @@ pub enum RecordError {
         /// The last tick recorded.
         last_tick: Tick,
     },
-    /// Inputs of another number of participants or columns than the session has.
+    /// Inputs of another number of participants or columns than the session has; nothing has changed.
     #[error("inputs of another schema than the session's")]
     Schema,
+    /// Something larger than a session may hold; nothing has changed.
+    #[error("{what} of {actual} bytes, where at most {limit} are allowed")]
+    TooLarge {
+        /// `config`, `disk` or `mark`.
+        what: &'static str,
+        /// As given.
+        actual: usize,
+        /// The most allowed.
+        limit: usize,
+    },
     /// The simulation failed; the session ended before this tick.
     #[error("the simulation failed")]
     Failed(#[from] Failure),
@@ -61,18 +74,26 @@ pub struct Recorder {
     /// Where a simulation puts its marks, kept so that it is allocated once.
     emitted: Vec<Mark>,
     pending: VecDeque<SessionPayload>,
+    /// Bytes that wait to be taken away, those since the last chunk included.
     pending_bytes: usize,
+    /// Bytes of hashes and marks since the last chunk.
+    held_bytes: usize,
     ended: bool,
 }
 
 impl Recorder {
     /// Begins a session. A chunk is yielded each `chunk_ticks` ticks (at least one), and earlier when many
-    /// rows have gathered; a live session uses what passes in 100 ms, a file as many as there are.
-    pub fn new(started: SessionStarted, chunk_ticks: u32) -> Self {
+    /// rows or bytes have gathered; a live session uses what passes in 100 ms, a file as many as there are.
+    ///
+    /// # Errors
+    /// `TooLarge`: the config or the disk is larger than a session may hold.
+    pub fn new(started: SessionStarted, chunk_ticks: u32) -> Result<Self, RecordError> {
+        at_most("config", started.config.len(), CONFIG_BYTES_MAX)?;
+        at_most("disk", started.disk.len(), DISK_BYTES_MAX)?;
         let block = InputBlock::new(&started.schema, Tick::ZERO);
         let before = Inputs::absent(&started.schema);
         let pending = VecDeque::from([SessionPayload::Started(started.clone())]);
-        Self {
+        Ok(Self {
             started,
             chunk_ticks: chunk_ticks.max(1),
             tick: Tick::ZERO,
@@ -84,8 +105,9 @@ impl Recorder {
             emitted: Vec::new(),
             pending,
             pending_bytes: 0,
+            held_bytes: 0,
             ended: false,
-        }
+        })
     }
 
     /// The tick that is recorded next; as many ticks are recorded already.
@@ -115,19 +137,21 @@ impl Recorder {
     /// The session ends by itself when the simulation is over or fails.
     ///
     /// # Errors
-    /// Nothing is recorded of this tick, and the session has ended; after `Ended` it had before.
+    /// Nothing is recorded of this tick. After `Failed` and `Full` the session has ended; after the others
+    /// nothing has changed.
     pub fn step<S: Simulation + ?Sized>(
         &mut self,
         simulation: &mut S,
         inputs: &Inputs,
     ) -> Result<Status, RecordError> {
-        self.check_open()?;
+        self.check_next(inputs)?;
         if self.wants_hash() {
             self.hash(simulation.state_hash());
         }
         let mut emitted = std::mem::take(&mut self.emitted);
         emitted.clear();
-        let status = match simulation.step(self.tick, inputs, &mut emitted) {
+        let stepped = simulation.step(self.tick, inputs, &mut emitted);
+        let status = match stepped.and_then(|status| check_marks(&emitted).map(|()| status)) {
             Ok(status) => status,
             Err(failure) => {
                 // The failed tick is not committed, but its inputs are kept: they show the failure again.
@@ -137,8 +161,9 @@ impl Recorder {
             }
         };
         self.record(inputs)?;
-        emitted.drain(..).for_each(|mark| self.mark(mark));
+        let marked = emitted.drain(..).try_for_each(|mark| self.mark(mark));
         self.emitted = emitted;
+        marked?;
         if self.wants_hash() {
             self.hash(simulation.state_hash());
         }
@@ -153,41 +178,34 @@ impl Recorder {
     /// # Errors
     /// `Full` ends the session at the tick before; the others change nothing.
     pub fn record(&mut self, inputs: &Inputs) -> Result<(), RecordError> {
-        self.check_open()?;
-        if !same_shape(inputs, &self.before) {
-            return Err(RecordError::Schema);
-        }
-        if self.pending_bytes > PENDING_BYTES_MAX {
-            self.finish(EndReason::Truncated);
-            return Err(RecordError::Full { pending: self.pending_bytes, limit: PENDING_BYTES_MAX });
-        }
-        let Some(next) = self.tick.next() else {
-            self.finish(EndReason::Stopped);
-            return Err(RecordError::Ended { last_tick: self.tick });
-        };
+        let next = self.check_next(inputs)?;
         self.block.push(&self.before, inputs);
         self.before.clone_from(inputs);
         self.tick = next;
-        let held = self.block.rows().max(self.hashes.len()).max(self.marks.len());
-        if self.tick.0 - self.block.first_tick().0 >= self.chunk_ticks || held >= CHUNK_ROWS {
+        let full = self.block.rows() >= CHUNK_ROWS || self.held_bytes >= CHUNK_BYTES;
+        if full || self.tick.0 - self.block.first_tick().0 >= self.chunk_ticks {
             self.close_chunk();
         }
         Ok(())
     }
 
     /// Records a mark at the tick to which the last step led.
-    pub fn mark(&mut self, mark: Mark) {
-        if !self.ended {
-            self.pending_bytes += mark_bytes(&mark);
-            self.marks.push((self.tick, mark));
-        }
+    ///
+    /// # Errors
+    /// The session has ended, or the mark's payload is larger than a session may hold.
+    pub fn mark(&mut self, mark: Mark) -> Result<(), RecordError> {
+        self.check_open()?;
+        at_most("mark", mark.payload.len(), MARK_BYTES_PER_TICK_MAX)?;
+        self.hold(mark_bytes(&mark));
+        self.marks.push((self.tick, mark));
+        Ok(())
     }
 
     /// Records the hash of the state at the current tick; a second one is passed over.
     pub fn hash(&mut self, hash: StateHash) {
         if !self.ended && self.last_hash != Some(self.tick) {
             self.last_hash = Some(self.tick);
-            self.pending_bytes += HASH_BYTES;
+            self.hold(HASH_BYTES);
             self.hashes.push((self.tick, hash));
         }
     }
@@ -211,12 +229,35 @@ impl Recorder {
         self.pending.push_back(SessionPayload::Ended(ended));
     }
 
+    /// Whether the tick with `inputs` can be recorded; gives the tick after it.
+    fn check_next(&mut self, inputs: &Inputs) -> Result<Tick, RecordError> {
+        self.check_open()?;
+        if !same_shape(inputs, &self.before) {
+            return Err(RecordError::Schema);
+        }
+        if self.pending_bytes > PENDING_BYTES_MAX {
+            self.finish(EndReason::Truncated);
+            return Err(RecordError::Full { pending: self.pending_bytes, limit: PENDING_BYTES_MAX });
+        }
+        let Some(next) = self.tick.next() else {
+            self.finish(EndReason::Stopped);
+            return Err(RecordError::Ended { last_tick: self.tick });
+        };
+        Ok(next)
+    }
+
+    fn hold(&mut self, bytes: usize) {
+        self.held_bytes += bytes;
+        self.pending_bytes += bytes;
+    }
+
     fn check_open(&self) -> Result<(), RecordError> {
         if self.ended { Err(RecordError::Ended { last_tick: self.tick }) } else { Ok(()) }
     }
 
     /// Hands over what was recorded since the last chunk.
     fn close_chunk(&mut self) {
+        self.held_bytes = 0;
         if self.block.end_tick() > self.block.first_tick() {
             let next = InputBlock::new(&self.started.schema, self.tick);
             let block = std::mem::replace(&mut self.block, next);
@@ -230,6 +271,23 @@ impl Recorder {
         let marks = self.marks.drain(..).map(|(tick, mark)| SessionPayload::Marked(tick, mark));
         self.pending.extend(marks);
     }
+}
+
+fn at_most(what: &'static str, actual: usize, limit: usize) -> Result<(), RecordError> {
+    if actual > limit { Err(RecordError::TooLarge { what, actual, limit }) } else { Ok(()) }
+}
+
+/// Holds what a simulation emitted in one tick to the limits.
+fn check_marks(marks: &[Mark]) -> Result<(), Failure> {
+    let limit = |what: &'static str, limit| Failure::Limit { what: what.into(), limit };
+    if marks.len() > MARKS_PER_TICK_MAX {
+        return Err(limit("marks a tick", MARKS_PER_TICK_MAX as u64));
+    }
+    let bytes: usize = marks.iter().map(|mark| mark.payload.len()).sum();
+    if bytes > MARK_BYTES_PER_TICK_MAX {
+        return Err(limit("bytes of marks a tick", MARK_BYTES_PER_TICK_MAX as u64));
+    }
+    Ok(())
 }
 
 fn same_shape(a: &Inputs, b: &Inputs) -> bool {

@@ -1,6 +1,7 @@
 //! Record a simulation into a replay in memory.
 
 use crate::format::{Attachments, Keyframe, ReplayError, replay_from_session};
+use crate::hash::StateHash;
 use crate::input::Inputs;
 use crate::recorder::{RecordError, Recorder};
 use crate::session::{EndReason, SessionPayload, SessionStarted};
@@ -24,10 +25,13 @@ pub struct Recording<S> {
 impl<S: Simulation> Recording<S> {
     /// Begins to record `simulation`, which is at tick 0, with a keyframe each `keyframe_every` ticks; none
     /// at all for 0.
-    pub fn new(simulation: S, started: SessionStarted, keyframe_every: u32) -> Self {
-        let recorder = Recorder::new(started, u32::MAX);
+    ///
+    /// # Errors
+    /// As [`Recorder::new`].
+    pub fn new(simulation: S, started: SessionStarted, keyframe_every: u32) -> Result<Self, RecordError> {
+        let recorder = Recorder::new(started, u32::MAX)?;
         let (payloads, keyframes, state) = (Vec::new(), Vec::new(), Vec::new());
-        Self { simulation, recorder, keyframe_every, payloads, keyframes, state }
+        Ok(Self { simulation, recorder, keyframe_every, payloads, keyframes, state })
     }
 
     /// The tick that is recorded next.
@@ -67,6 +71,10 @@ impl<S: Simulation> Recording<S> {
         if due && self.keyframes.last().is_none_or(|last| last.tick() < tick) {
             self.simulation.save(&mut self.state);
             self.keyframes.extend(Keyframe::new(tick, &self.state));
+            // By its hash a player tells a keyframe from another state.
+            if self.recorder.started().hash_every != 0 {
+                self.recorder.hash(StateHash::of(&self.state));
+            }
         }
     }
 }

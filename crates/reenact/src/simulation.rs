@@ -50,7 +50,7 @@ pub trait Simulation {
     /// Takes over a state that [`save`](Self::save) wrote, of this or an equal simulation.
     ///
     /// # Errors
-    /// The bytes are no state of this simulation.
+    /// The bytes are no state of this simulation; its state is undefined until another restore succeeds.
     fn restore(&mut self, state: &[u8]) -> Result<(), RestoreError>;
 
     /// The BLAKE3 digest of what [`save`](Self::save) writes.

@@ -58,6 +58,10 @@ pub enum Difference {
 pub enum Obstacle {
     /// Nobody recorded hashes.
     NoHashes,
+    /// The session records a hash at this tick, and the file has none.
+    MissingHash(Tick),
+    /// The session is said to have failed at the tick after its last, whose inputs the file does not have.
+    MissingInputs,
     /// The re-simulation met a limit.
     Limit(Failure),
 }
@@ -98,12 +102,12 @@ impl<S: Simulation> Verifier<S> {
 
     /// Runs at most `ticks` ticks; gives the verdict once there is one.
     pub fn advance(&mut self, ticks: u32) -> Option<Verdict> {
-        if self.runner.replay.hashes.is_empty() {
+        if self.runner.replay.hashes.is_empty() || self.runner.replay.started.hash_every == 0 {
             return Some(Verdict::NotVerifiable(Obstacle::NoHashes));
         }
         for _ in 0..ticks {
-            if let Some(mismatch) = self.compare_hash() {
-                return Some(Verdict::Mismatch(mismatch));
+            if let Some(verdict) = self.compare_hash() {
+                return Some(verdict);
             }
             if self.runner.tick == self.runner.replay.last_tick() {
                 return Some(self.compare_end());
@@ -126,17 +130,29 @@ impl<S: Simulation> Verifier<S> {
         Verdict::Mismatch(Mismatch { tick: self.runner.tick, agreed: self.agreed, difference })
     }
 
-    fn compare_hash(&mut self) -> Option<Mismatch> {
+    /// Compares the hash at this tick, if there is one; a file must have those that its session records.
+    fn compare_hash(&mut self) -> Option<Verdict> {
         let tick = self.runner.tick;
-        let recorded = *self.runner.replay.hashes.get(&tick)?;
+        let Some(recorded) = self.runner.replay.hashes.get(&tick).copied() else {
+            let missing = Verdict::NotVerifiable(Obstacle::MissingHash(tick));
+            return self.is_due(tick).then_some(missing);
+        };
         let actual = self.runner.simulation.state_hash();
         if actual != recorded {
-            let difference = Difference::State { recorded, actual };
-            return Some(Mismatch { tick, agreed: self.agreed, difference });
+            return Some(self.mismatch(Difference::State { recorded, actual }));
         }
         self.compared += 1;
         self.agreed = Some(tick);
         None
+    }
+
+    /// Whether the session records a hash at `tick`. The state before a failure, and that at which a
+    /// recorder's buffer was full, cannot be hashed any more.
+    fn is_due(&self, tick: Tick) -> bool {
+        let replay = &self.runner.replay;
+        let last_is_hashed = matches!(replay.ended.reason, EndReason::Stopped | EndReason::Over);
+        tick.0.is_multiple_of(replay.started.hash_every) && (tick < replay.last_tick() || last_is_hashed)
+            || tick == replay.last_tick() && last_is_hashed
     }
 
     /// The states agree up to the last: does the session also end as it was recorded to?
@@ -148,7 +164,7 @@ impl<S: Simulation> Verifier<S> {
             EndReason::Over => self.status == Status::Over,
             EndReason::Failed(recorded) => match self.fails_as(recorded) {
                 Ok(same) => same,
-                Err(limit) => return Verdict::NotVerifiable(Obstacle::Limit(limit)),
+                Err(obstacle) => return Verdict::NotVerifiable(obstacle),
             },
         };
         let through = self.agreed.unwrap_or(Tick::ZERO);
@@ -160,21 +176,23 @@ impl<S: Simulation> Verifier<S> {
     }
 
     /// Whether the tick after the last fails as it was recorded to. A limit, then or now, says nothing.
-    /// Without the inputs of that tick there is nothing to compare.
-    fn fails_as(&mut self, recorded: &Failure) -> Result<bool, Failure> {
-        let limit = |failure: &Failure| matches!(failure, Failure::Limit { .. });
-        if limit(recorded) {
-            return Err(recorded.clone());
+    fn fails_as(&mut self, recorded: &Failure) -> Result<bool, Obstacle> {
+        if is_limit(recorded) {
+            return Err(Obstacle::Limit(recorded.clone()));
         }
-        if !self.runner.has_input() {
-            return Ok(true);
+        if self.runner.tick >= self.runner.replay.inputs.end_tick() {
+            return Err(Obstacle::MissingInputs);
         }
         match self.runner.step() {
-            Err(failure) if limit(&failure) => Err(failure),
+            Err(failure) if is_limit(&failure) => Err(Obstacle::Limit(failure)),
             Err(failure) => Ok(failure == *recorded),
             Ok(_) => Ok(false),
         }
     }
+}
+
+fn is_limit(failure: &Failure) -> bool {
+    matches!(failure, Failure::Limit { .. })
 }
 
 /// A simulation that is led along a replay's inputs.
@@ -191,10 +209,6 @@ impl<S: Simulation> Runner<S> {
     fn new(simulation: S, replay: Arc<Replay>) -> Self {
         let reader = replay.inputs.reader();
         Self { simulation, replay, reader, tick: Tick::ZERO, marks: Vec::new() }
-    }
-
-    fn has_input(&self) -> bool {
-        self.tick < self.replay.inputs.end_tick()
     }
 
     /// Runs the next tick, whose input the replay has.
@@ -218,29 +232,37 @@ pub enum Outcome {
     },
     /// The builds diverge.
     Diverged(Divergence),
+    /// Nothing can be said: a build met a limit, or the one that was played does not get as far as the
+    /// session did.
+    NotComparable {
+        /// The tick whose step failed.
+        tick: Tick,
+        /// How.
+        failure: Failure,
+    },
 }
 
 /// Where two builds diverge.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Divergence {
-    /// The first tick whose states differ in any byte, or at which only one build could go on.
+    /// The first tick whose states differ in any byte, or to which only one build gets.
     pub tick: Tick,
     /// The first tick at which a named field differs, and those that do. A rebuilt game often lays out its
     /// memory in another way, so that bytes differ long before anything that matters does.
     pub fields: Option<(Tick, Vec<FieldDifference>)>,
-    /// The tick at which one build, or each in its own way, failed.
-    pub failed: Option<FailedBuilds>,
+    /// The step at which one build failed or was over, and the other was not.
+    pub parted: Option<Parted>,
 }
 
-/// How two builds failed at one tick; `None` for the one that went on.
+/// A step that ended differently in two builds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FailedBuilds {
-    /// The tick whose step failed.
+pub struct Parted {
+    /// The tick of the step.
     pub tick: Tick,
-    /// The first build's failure.
-    pub left: Option<Failure>,
-    /// The second build's failure.
-    pub right: Option<Failure>,
+    /// How it ended in the build that was played.
+    pub left: Result<Status, Failure>,
+    /// How it ended in the other build.
+    pub right: Result<Status, Failure>,
 }
 
 /// Runs two builds side by side along the inputs of one replay, up to the first named field that differs.
@@ -254,7 +276,7 @@ pub struct Comparison<A, B> {
 }
 
 impl<A: Simulation, B: Simulation> Comparison<A, B> {
-    /// Both simulations are at tick 0.
+    /// Both simulations are at tick 0; `left` is the build that was played.
     pub fn new(left: A, right: B, replay: &Arc<Replay>) -> Self {
         Self {
             left: Runner::new(left, Arc::clone(replay)),
@@ -273,29 +295,40 @@ impl<A: Simulation, B: Simulation> Comparison<A, B> {
     /// Runs at most `ticks` ticks; gives the outcome once there is one.
     pub fn advance(&mut self, ticks: u32) -> Option<Outcome> {
         for _ in 0..ticks {
-            let tick = self.left.tick;
             if let Some(outcome) = self.compare_states() {
                 return Some(outcome);
             }
-            if tick == self.left.replay.last_tick() {
+            if self.left.tick == self.left.replay.last_tick() {
                 return Some(self.outcome(None, None));
             }
-            let (left, right) = (self.left.step().err(), self.right.step().err());
-            if left.is_some() || right.is_some() {
-                let differ = left != right;
-                let failed = differ.then_some(FailedBuilds { tick, left, right });
-                if differ {
-                    self.diverged.get_or_insert(tick);
-                }
-                return Some(self.outcome(None, failed));
+            if let Some(outcome) = self.step() {
+                return Some(outcome);
             }
         }
         None
     }
 
-    fn outcome(&self, fields: Option<(Tick, Vec<FieldDifference>)>, failed: Option<FailedBuilds>) -> Outcome {
+    /// Runs the next tick in both builds.
+    fn step(&mut self) -> Option<Outcome> {
+        let tick = self.left.tick;
+        let (left, right) = (self.left.step(), self.right.step());
+        let limit =
+            [&left, &right].into_iter().filter_map(|end| end.as_ref().err()).find(|end| is_limit(end));
+        if let Some(failure) =
+            limit.or_else(|| left.as_ref().err().filter(|end| Some(*end) == right.as_ref().err()))
+        {
+            return Some(Outcome::NotComparable { tick, failure: failure.clone() });
+        }
+        if left == right {
+            return None;
+        }
+        self.diverged.get_or_insert(Tick(tick.0 + 1));
+        Some(self.outcome(None, Some(Parted { tick, left, right })))
+    }
+
+    fn outcome(&self, fields: Option<(Tick, Vec<FieldDifference>)>, parted: Option<Parted>) -> Outcome {
         match self.diverged {
-            Some(tick) => Outcome::Diverged(Divergence { tick, fields, failed }),
+            Some(tick) => Outcome::Diverged(Divergence { tick, fields, parted }),
             None => Outcome::Same { through: self.left.tick },
         }
     }

@@ -122,6 +122,16 @@ fn bad_keyframes_are_passed_over() {
 }
 
 #[test]
+fn a_keyframe_without_a_hash_is_not_believed() {
+    let mut replay = Arc::unwrap_or_clone(replay(Marbles::new(SEED), 2_000, 60, 300));
+    let hashes = linear(&Arc::new(replay.clone()));
+    replay.keyframes.push(Keyframe::new(Tick(1_930), &[1; 32]).unwrap());
+    let mut player = Player::new(Marbles::new(SEED), Arc::new(replay));
+    player.seek(Tick(1_950)).unwrap();
+    assert_eq!(player.simulation().state_hash(), hashes[1_950]);
+}
+
+#[test]
 fn a_failure_leaves_the_player_at_the_tick_before() {
     let replay = replay(Marbles::new(SEED), 1_000, 60, 100);
     let hashes = linear(&replay);

@@ -3,13 +3,13 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use reenact::input::{Column, InputSchema, Inputs, Width};
-use reenact::session::{EndReason, SessionPayload};
-use reenact::{Attachments, RecordError, Recorder, Replay, Tick, replay_from_session};
-use reenact_testkit::marbles::{schema, started};
+use reenact::session::{EndReason, SessionPayload, SessionStarted};
+use reenact::{Attachments, Mark, RecordError, Recorder, Replay, Simulation, Tick, replay_from_session};
+use reenact_testkit::marbles::{Marbles, schema, started};
 use reenact_testkit::pads::random_inputs;
 
 fn payloads(chunk_ticks: u32, ticks: u32) -> Vec<SessionPayload> {
-    let mut recorder = Recorder::new(started(3, 0), chunk_ticks);
+    let mut recorder = Recorder::new(started(3, 0), chunk_ticks).unwrap();
     let mut all = Vec::new();
     for inputs in random_inputs(&schema(), 3, ticks) {
         recorder.record(&inputs).unwrap();
@@ -50,7 +50,7 @@ fn a_chunk_comes_each_so_many_ticks() {
 
 #[test]
 fn a_full_buffer_ends_the_session_instead_of_skipping() {
-    let mut recorder = Recorder::new(started(3, 0), 6);
+    let mut recorder = Recorder::new(started(3, 0), 6).unwrap();
     let inputs = random_inputs(&schema(), 3, 1_000_000);
     let error = inputs.iter().find_map(|inputs| recorder.record(inputs).err()).unwrap();
     assert!(matches!(error, RecordError::Full { .. }), "{error}");
@@ -66,6 +66,40 @@ fn a_full_buffer_ends_the_session_instead_of_skipping() {
 #[test]
 fn inputs_of_another_schema_are_refused() {
     let other = InputSchema::new(1, vec![Column::axis("x", Width::Bits8)]).unwrap();
-    let mut recorder = Recorder::new(started(3, 0), 6);
+    let mut recorder = Recorder::new(started(3, 0), 6).unwrap();
     assert_eq!(recorder.record(&Inputs::absent(&other)), Err(RecordError::Schema));
+}
+
+#[test]
+fn large_marks_are_handed_over_in_time() {
+    let mut recorder = Recorder::new(started(3, 0), u32::MAX).unwrap();
+    let mut marks = 0;
+    for inputs in random_inputs(&schema(), 3, 500) {
+        recorder.record(&inputs).unwrap();
+        recorder.mark(Mark { kind: 1, payload: vec![7; 60_000] }).unwrap();
+        let payloads = std::iter::from_fn(|| recorder.poll());
+        marks += payloads.filter(|payload| matches!(payload, SessionPayload::Marked(..))).count();
+    }
+    assert!(marks > 490, "only {marks} marks of 500 were handed over");
+}
+
+#[test]
+fn what_a_file_could_not_hold_is_refused_at_once() {
+    let large = SessionStarted { config: vec![0; 65_537], ..started(3, 0) };
+    let refused = Recorder::new(large, 6).map(|_| ()).unwrap_err();
+    assert!(matches!(refused, RecordError::TooLarge { what: "config", actual: 65_537, .. }), "{refused}");
+    let mut recorder = Recorder::new(started(3, 0), 6).unwrap();
+    let mark = recorder.mark(Mark { kind: 1, payload: vec![0; 65_537] });
+    assert!(matches!(mark, Err(RecordError::TooLarge { what: "mark", .. })));
+}
+
+#[test]
+fn inputs_of_another_schema_do_not_reach_the_simulation() {
+    let other = InputSchema::new(1, vec![Column::axis("x", Width::Bits8)]).unwrap();
+    let mut recorder = Recorder::new(started(3, 1), 6).unwrap();
+    let mut game = Marbles::new(3);
+    let before = game.state_hash();
+    assert_eq!(recorder.step(&mut game, &Inputs::absent(&other)), Err(RecordError::Schema));
+    assert_eq!(game.state_hash(), before);
+    recorder.step(&mut game, &Inputs::absent(&schema())).unwrap();
 }

@@ -74,7 +74,7 @@ fn golden() {
         schema: schema.clone(),
         ..started(7, 0)
     };
-    let mut recorder = Recorder::new(started, u32::MAX);
+    let mut recorder = Recorder::new(started, u32::MAX).unwrap();
     let mut inputs = Inputs::absent(&schema);
     for tick in 0..200 {
         match tick {

@@ -8,8 +8,8 @@ use reenact::input::Inputs;
 use reenact::session::{EndReason, SessionPayload};
 use reenact::verify::{Difference, Obstacle};
 use reenact::{
-    Attachments, Comparison, Failure, Outcome, Recorder, Replay, StateHash, Tick, Trap, Verdict, Verifier,
-    replay_from_session,
+    Attachments, Comparison, Failure, Outcome, Recorder, Replay, Simulation, Status, Tick, Trap, Verdict,
+    Verifier, replay_from_session,
 };
 use reenact_testkit::marbles::{Marbles, replay, schema, started};
 use reenact_testkit::pads::random_inputs;
@@ -47,30 +47,26 @@ fn flipped(tick: usize, hash_every: u32) -> Option<(Arc<Replay>, Tick)> {
     let row = inputs[tick].get(0).map_or(vec![0, 0], |row| row.iter().map(|&value| value.into()).collect());
     inputs[tick].set(&schema(), 0, &[row[0] ^ 1, row[1]]).unwrap();
 
-    let mut recorder = Recorder::new(started(SEED, 1), 50);
     let mut game = Marbles::new(SEED);
-    for inputs in &inputs {
-        recorder.step(&mut game, inputs).unwrap();
+    let mut actual = vec![game.state_hash()];
+    for (tick, inputs) in inputs.iter().enumerate() {
+        game.step(Tick(tick as u32), inputs, &mut Vec::new()).unwrap();
+        actual.push(game.state_hash());
     }
-    recorder.end(&mut game, EndReason::Stopped);
-    let mut payloads: Vec<_> = std::iter::from_fn(|| recorder.poll()).collect();
-    let actual: Vec<_> = payloads.iter().filter_map(hashes).flatten().collect();
-    let first = actual.iter().find(|(tick, hash)| played.hashes[tick] != *hash)?.0;
+    let first = (0..=600).map(Tick).find(|tick| played.hashes[tick] != actual[tick.0 as usize])?;
 
-    payloads.retain(|payload| hashes(payload).is_none());
+    let mut recorder = Recorder::new(started(SEED, hash_every), 50).unwrap();
+    for inputs in &inputs {
+        recorder.record(inputs).unwrap();
+    }
+    recorder.finish(EndReason::Stopped);
+    let mut payloads: Vec<_> = std::iter::from_fn(|| recorder.poll()).collect();
     let end = payloads.pop().unwrap();
     let cadence = played.hashes.iter().filter(|(tick, _)| tick.0.is_multiple_of(hash_every));
     payloads.push(SessionPayload::HashesRecorded(cadence.map(|(tick, hash)| (*tick, *hash)).collect()));
     payloads.push(end);
     let bytes = replay_from_session(payloads, &Attachments::default()).unwrap();
     Some((Arc::new(Replay::decode(&bytes).unwrap()), first))
-}
-
-fn hashes(payload: &SessionPayload) -> Option<Vec<(Tick, StateHash)>> {
-    match payload {
-        SessionPayload::HashesRecorded(hashes) => Some(hashes.clone()),
-        _ => None,
-    }
 }
 
 #[test]
@@ -122,7 +118,8 @@ fn a_trap_is_a_verified_end_and_another_one_a_mismatch() {
     let Verdict::Mismatch(mismatch) = verdict(trapping(33), &replay) else { panic!() };
     assert_eq!(mismatch.difference, Difference::Failed(Failure::Trap(Trap::Unreachable)));
     let Outcome::Diverged(divergence) = outcome(trapping(33), trapping(50), &replay) else { panic!() };
-    assert_eq!((divergence.tick, divergence.failed.unwrap().right), (Tick(33), None));
+    let parted = divergence.parted.unwrap();
+    assert_eq!((divergence.tick, parted.tick, parted.right), (Tick(34), Tick(33), Ok(Status::Running)));
 }
 
 #[test]
@@ -145,7 +142,7 @@ fn a_game_that_is_over_ends_its_session() {
 
 #[test]
 fn absent_inputs_verify_too() {
-    let mut recorder = Recorder::new(started(SEED, 1), 6);
+    let mut recorder = Recorder::new(started(SEED, 1), 6).unwrap();
     let mut game = Marbles::new(SEED);
     for _ in 0..10 {
         recorder.step(&mut game, &Inputs::absent(&schema())).unwrap();
@@ -155,4 +152,66 @@ fn absent_inputs_verify_too() {
     let bytes = replay_from_session(payloads, &Attachments::default()).unwrap();
     let replay = Arc::new(Replay::decode(&bytes).unwrap());
     assert_eq!(verdict(Marbles::new(SEED), &replay), Verdict::Verified { through: Tick(10), hashes: 11 });
+}
+
+/// The replay of the payloads of a session, after `change`.
+fn forged(game: Marbles, change: impl Fn(&mut Vec<SessionPayload>)) -> Arc<Replay> {
+    let mut recorder = Recorder::new(started(SEED, 10), 50).unwrap();
+    let mut game = game;
+    for inputs in random_inputs(&schema(), SEED, 200) {
+        if recorder.step(&mut game, &inputs).is_err() {
+            break;
+        }
+    }
+    recorder.end(&mut game, EndReason::Stopped);
+    let mut payloads: Vec<_> = std::iter::from_fn(|| recorder.poll()).collect();
+    change(&mut payloads);
+    let bytes = replay_from_session(payloads, &Attachments::default()).unwrap();
+    Arc::new(Replay::decode(&bytes).unwrap())
+}
+
+#[test]
+fn a_file_without_a_hash_that_its_session_took_is_not_verified() {
+    for gone in [0, 10, 150, 200] {
+        let replay = forged(Marbles::new(SEED), |payloads| {
+            for payload in payloads {
+                if let SessionPayload::HashesRecorded(hashes) = payload {
+                    hashes.retain(|(tick, _)| *tick != Tick(gone));
+                }
+            }
+        });
+        let missing = Verdict::NotVerifiable(Obstacle::MissingHash(Tick(gone)));
+        assert_eq!(verdict(Marbles::new(SEED), &replay), missing);
+    }
+}
+
+#[test]
+fn a_claimed_failure_without_its_inputs_is_not_verified() {
+    let replay = forged(Marbles::new(SEED), |payloads| {
+        let Some(SessionPayload::Ended(ended)) = payloads.last_mut() else { panic!("no end") };
+        ended.reason = EndReason::Failed(Failure::Trap(Trap::Unreachable));
+    });
+    assert_eq!(verdict(Marbles::new(SEED), &replay), Verdict::NotVerifiable(Obstacle::MissingInputs));
+}
+
+#[test]
+fn builds_that_do_not_get_far_enough_are_not_comparable() {
+    let replay = replay(Marbles::new(SEED), 600, 60, 0);
+    let trapping = Marbles { trap_at: Some(Tick(33)), ..Marbles::new(SEED) };
+    let limited = Marbles { limit_at: Some(Tick(33)), ..Marbles::new(SEED) };
+    for (left, right) in
+        [(trapping.clone(), trapping), (Marbles::new(SEED), limited.clone()), (limited, Marbles::new(SEED))]
+    {
+        let outcome = outcome(left, right, &replay);
+        assert!(matches!(outcome, Outcome::NotComparable { tick: Tick(33), .. }), "{outcome:?}");
+    }
+}
+
+#[test]
+fn a_build_that_is_over_sooner_diverges() {
+    let replay = replay(Marbles::new(SEED), 600, 60, 0);
+    let over = Marbles { over_at: Some(Tick(99)), ..Marbles::new(SEED) };
+    let Outcome::Diverged(divergence) = outcome(Marbles::new(SEED), over, &replay) else { panic!() };
+    let parted = divergence.parted.unwrap();
+    assert_eq!((parted.tick, parted.left, parted.right), (Tick(99), Ok(Status::Running), Ok(Status::Over)));
 }

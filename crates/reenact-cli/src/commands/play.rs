@@ -40,7 +40,7 @@ pub(crate) struct Args {
 
 #[derive(Serialize)]
 struct Document {
-    frames: PathBuf,
+    frames: String,
     from: u32,
     to: u32,
     pictures: u32,
@@ -49,13 +49,13 @@ struct Document {
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Fault> {
     let mut player = open::player(&args.file, args.module.as_ref())?;
-    let to = args.to.unwrap_or(player.replay().last_tick().0);
-    if args.from > to {
-        return Err(Fault::usage(anyhow!("--from {} is after --to {to}", args.from)));
+    let last = player.replay().last_tick();
+    let to = args.to.unwrap_or(last.0);
+    if args.from > to || to > last.0 {
+        let span = format!("from {} to {to}", args.from);
+        return Err(Fault::usage(anyhow!("there is no span {span} in a replay of {last} ticks")));
     }
     let viewer = viewer(args.viewer, &player)?;
-    // Where the span ends is checked before anything is drawn.
-    seek(&mut player, Tick(to))?;
     seek(&mut player, Tick(args.from))?;
     fs::create_dir_all(&args.frames).with_context(|| format!("create {}", args.frames.display()))?;
     let progress = Progress::new("drawing", Tick(to - args.from));
@@ -78,7 +78,8 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Fault> {
     let state_hash = player.simulation().state_hash().to_string();
     let text =
         format!("{pictures} pictures in {}\nstate hash at tick {to} {state_hash}", args.frames.display());
-    let document = Document { frames: args.frames.clone(), from: args.from, to, pictures, state_hash };
+    let document =
+        Document { frames: args.frames.display().to_string(), from: args.from, to, pictures, state_hash };
     output.result("play", &text, &document);
     Ok(Exit::Fine)
 }

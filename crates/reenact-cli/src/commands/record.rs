@@ -1,10 +1,11 @@
 //! `reenact record`: run a module and keep what its participants did.
 
 use std::fs;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use reenact::bot::Bot;
 use reenact::limits::{CONFIG_BYTES_MAX, DISK_BYTES_MAX};
 use reenact::recording::KEYFRAME_EVERY_DEFAULT;
@@ -16,7 +17,7 @@ use serde::Serialize;
 use crate::commands::inspect::describe_end;
 use crate::inputs::{Script, Source};
 use crate::open::{module_bytes, read_file};
-use crate::output::{Exit, Fault, Output};
+use crate::output::{Exit, Fault, Output, say};
 use crate::progress::Progress;
 
 /// Record a game into a replay file
@@ -58,7 +59,7 @@ pub(crate) struct Args {
 
 #[derive(Serialize)]
 struct Document {
-    file: PathBuf,
+    file: String,
     bytes: usize,
     ticks: u32,
     end: String,
@@ -68,6 +69,7 @@ struct Document {
 }
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Fault> {
+    check_output(&args.output)?;
     let bytes = module_bytes(&args.module)?;
     let module = Module::admit(&Engine::new()?, &bytes, Limits::default())
         .with_context(|| format!("use the module {}", args.module.display()))?;
@@ -82,7 +84,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Fault> {
     };
     let simulation = module.simulation(&setup).context("start the simulation")?;
     let mut recording =
-        Recording::new(simulation, module.session(setup, args.hash_every), args.keyframe_every);
+        Recording::new(simulation, module.session(setup, args.hash_every), args.keyframe_every)?;
     let begin = Instant::now();
     drive(&mut recording, source, &module, args.ticks)?;
     let seconds = begin.elapsed().as_secs_f64();
@@ -91,7 +93,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Fault> {
     let replay = Replay::decode(&file).context("read back what was recorded")?;
     write_whole(&args.output, &file)?;
     let document = Document {
-        file: args.output.clone(),
+        file: args.output.display().to_string(),
         bytes: file.len(),
         ticks: replay.last_tick().0,
         end: describe_end(&replay.ended),
@@ -126,12 +128,15 @@ fn drive(
             Ok(Status::Over) => break,
             Err(RecordError::Failed(failure)) => {
                 for line in recording.simulation().logs() {
-                    eprintln!("game: {}", line.text);
+                    say(&format!("game: {}", line.text));
                 }
-                eprintln!("the game failed at tick {tick}: {failure}");
+                say(&format!("the game failed at tick {tick}: {failure}"));
                 break;
             }
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                say(&format!("the recording ends at tick {tick}: {error}"));
+                break;
+            }
         }
         if tick.0.is_multiple_of(64) {
             progress.at(tick);
@@ -140,22 +145,39 @@ fn drive(
     Ok(())
 }
 
-/// Writes a file whole or not at all.
+/// Whether the output can be written, as far as can be told before there is anything to write.
+fn check_output(path: &Path) -> Result<(), Fault> {
+    let folder = folder_of(path);
+    if path.is_dir() || path.file_name().is_none() || !folder.is_dir() {
+        return Err(Fault::usage(anyhow!("{} is no place for a file", path.display())));
+    }
+    Ok(())
+}
+
+/// Writes a file whole or not at all; what is no regular file, such as a pipe, is written to as it is.
 fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut name = path.file_name().context("the output is no file name")?.to_owned();
-    name.push(".part");
-    let part = path.with_file_name(name);
     let write = || -> std::io::Result<()> {
-        fs::write(&part, bytes)?;
-        fs::rename(&part, path)
+        if path.exists() && !path.is_file() {
+            return fs::write(path, bytes);
+        }
+        // Where the path is a link, the file it leads to is replaced.
+        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+        let mut part = tempfile::NamedTempFile::new_in(folder_of(&path))?;
+        part.write_all(bytes)?;
+        part.as_file().sync_all()?;
+        part.persist(&path).map(|_| ()).map_err(|error| error.error)
     };
     write().with_context(|| format!("write {}", path.display()))
+}
+
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn describe(document: &Document) -> String {
     format!(
         "{}: {} ticks, {} bytes, {}\nstate hash {}\n{:.1} s, {:.0} x real time",
-        document.file.display(),
+        document.file,
         document.ticks,
         document.bytes,
         document.end,

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use reenact::session::SimulationId;
-use reenact::verify::{Difference, FailedBuilds, Obstacle};
-use reenact::{Comparison, Divergence, Failure, Mismatch, Outcome, Replay, Verdict, Verifier};
+use reenact::verify::{Difference, Obstacle, Parted};
+use reenact::{Comparison, Divergence, Failure, Mismatch, Outcome, Replay, Status, Verdict, Verifier};
 use reenact_wasm::{Engine, Module, Setup, StartError};
 use serde::Serialize;
 
@@ -32,13 +32,13 @@ pub(crate) struct Args {
 
 #[derive(Serialize)]
 struct Document {
-    replays: Vec<Row>,
+    replays: Vec<Judgement>,
 }
 
 /// What is said of one file.
 #[derive(Serialize)]
-struct Row {
-    file: PathBuf,
+struct Judgement {
+    file: String,
     verdict: &'static str,
     detail: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -54,7 +54,7 @@ struct Row {
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Fault> {
     let engine = Engine::new()?;
-    let replays: Vec<Row> = args.files.iter().map(|file| judge(file, args, &engine)).collect();
+    let replays: Vec<Judgement> = args.files.iter().map(|file| judge(file, args, &engine)).collect();
     let exits = replays.iter().map(|row| row.exit);
     let rank = |exit: &Exit| match exit {
         Exit::Diverged => 2,
@@ -67,26 +67,36 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Fault> {
     Ok(worst)
 }
 
-fn judge(file: &Path, args: &Args, engine: &Engine) -> Row {
+fn judge(file: &Path, args: &Args, engine: &Engine) -> Judgement {
     let judged = match &args.against {
         Some(other) => compare(file, args.module.as_ref(), other, engine),
         None => verify(file, args.module.as_ref(), engine),
     };
-    judged.unwrap_or_else(|error| Row::new(file, "not verifiable", Exit::CannotTell, format!("{error:#}")))
+    judged.unwrap_or_else(|error| {
+        Judgement::new(file, "not verifiable", Exit::CannotTell, format!("{error:#}"))
+    })
 }
 
-impl Row {
+impl Judgement {
     fn new(file: &Path, verdict: &'static str, exit: Exit, detail: String) -> Self {
-        Self { file: file.to_owned(), verdict, detail, tick: None, agreed: None, fields: Vec::new(), exit }
+        Self {
+            file: file.display().to_string(),
+            verdict,
+            detail,
+            tick: None,
+            agreed: None,
+            fields: Vec::new(),
+            exit,
+        }
     }
 }
 
-fn describe(row: &Row) -> String {
+fn describe(row: &Judgement) -> String {
     let fields = row.fields.iter().map(|field| format!("\n  {field}"));
-    format!("{}: {}: {}{}", row.file.display(), row.verdict, row.detail, fields.collect::<String>())
+    format!("{}: {}: {}{}", row.file, row.verdict, row.detail, fields.collect::<String>())
 }
 
-fn verify(file: &Path, module: Option<&PathBuf>, engine: &Engine) -> Result<Row> {
+fn verify(file: &Path, module: Option<&PathBuf>, engine: &Engine) -> Result<Judgement> {
     let replay = open::replay(file)?;
     if replay.hashes.is_empty() {
         return Ok(not_verifiable(file, &Obstacle::NoHashes));
@@ -109,23 +119,27 @@ fn verify(file: &Path, module: Option<&PathBuf>, engine: &Engine) -> Result<Row>
     Ok(match verdict {
         Verdict::Verified { through, hashes } => {
             let detail = format!("{hashes} hashes through tick {through}");
-            Row { tick: Some(through.0), ..Row::new(file, "verified", Exit::Fine, detail) }
+            Judgement { tick: Some(through.0), ..Judgement::new(file, "verified", Exit::Fine, detail) }
         }
         Verdict::Mismatch(mismatch) => mismatched(file, &mismatch),
         Verdict::NotVerifiable(obstacle) => not_verifiable(file, &obstacle),
     })
 }
 
-fn not_verifiable(file: &Path, obstacle: &Obstacle) -> Row {
+fn not_verifiable(file: &Path, obstacle: &Obstacle) -> Judgement {
     let detail = match obstacle {
         Obstacle::NoHashes => "the file has no hashes".to_owned(),
         Obstacle::Limit(limit) => format!("a limit was met: {limit}"),
+        Obstacle::MissingHash(tick) => {
+            format!("the file has no hash at tick {tick}, where its session took one")
+        }
+        Obstacle::MissingInputs => "the file has no inputs of the tick that failed".to_owned(),
         other => format!("{other:?}"),
     };
-    Row::new(file, "not verifiable", Exit::CannotTell, detail)
+    Judgement::new(file, "not verifiable", Exit::CannotTell, detail)
 }
 
-fn mismatched(file: &Path, mismatch: &Mismatch) -> Row {
+fn mismatched(file: &Path, mismatch: &Mismatch) -> Judgement {
     let what = match &mismatch.difference {
         Difference::State { recorded, actual } => format!("recorded {recorded}, re-simulated {actual}"),
         Difference::Failed(failure) => format!("the re-simulation fails, the session did not: {failure}"),
@@ -133,14 +147,14 @@ fn mismatched(file: &Path, mismatch: &Mismatch) -> Row {
     };
     let after = mismatch.agreed.map_or(String::new(), |agreed| format!(" (equal up to {agreed})"));
     let detail = format!("at tick {}{after}: {what}", mismatch.tick);
-    Row {
+    Judgement {
         tick: Some(mismatch.tick.0),
         agreed: mismatch.agreed.map(|tick| tick.0),
-        ..Row::new(file, "mismatch", Exit::Diverged, detail)
+        ..Judgement::new(file, "mismatch", Exit::Diverged, detail)
     }
 }
 
-fn compare(file: &Path, module: Option<&PathBuf>, other: &Path, engine: &Engine) -> Result<Row> {
+fn compare(file: &Path, module: Option<&PathBuf>, other: &Path, engine: &Engine) -> Result<Judgement> {
     let replay = open::replay(file)?;
     let played = open::module_of(&replay, module, engine)?;
     let other = other_build(&replay, &open::module_bytes(other)?, engine)?;
@@ -158,9 +172,13 @@ fn compare(file: &Path, module: Option<&PathBuf>, other: &Path, engine: &Engine)
     Ok(match outcome {
         Outcome::Same { through } => {
             let detail = format!("both builds agree through tick {through}");
-            Row { tick: Some(through.0), ..Row::new(file, "same", Exit::Fine, detail) }
+            Judgement { tick: Some(through.0), ..Judgement::new(file, "same", Exit::Fine, detail) }
         }
         Outcome::Diverged(divergence) => diverged(file, &replay, &divergence),
+        Outcome::NotComparable { tick, failure } => {
+            let detail = format!("a build fails at tick {tick}, where the session went on: {failure}");
+            Judgement::new(file, "not comparable", Exit::CannotTell, detail)
+        }
     })
 }
 
@@ -177,7 +195,7 @@ fn other_build(replay: &Replay, bytes: &[u8], engine: &Engine) -> Result<Module>
     }
 }
 
-fn diverged(file: &Path, replay: &Replay, divergence: &Divergence) -> Row {
+fn diverged(file: &Path, replay: &Replay, divergence: &Divergence) -> Judgement {
     let mut parts = vec![format!("at tick {} of {}", divergence.tick, replay.last_tick())];
     let mut fields = Vec::new();
     if let Some((tick, differences)) = &divergence.fields {
@@ -186,15 +204,21 @@ fn diverged(file: &Path, replay: &Replay, divergence: &Divergence) -> Row {
         }
         fields = differences.iter().map(|difference| format!("field {difference}")).collect();
     }
-    if let Some(FailedBuilds { tick, left, right }) = &divergence.failed {
-        let side =
-            |failure: &Option<Failure>| failure.as_ref().map_or("goes on".into(), |f| format!("fails ({f})"));
-        let (left, right) = (side(left), side(right));
+    if let Some(Parted { tick, left, right }) = &divergence.parted {
+        let (left, right) = (describe_step(left), describe_step(right));
         parts.push(format!("at tick {tick} the build that was played {left}, the other {right}"));
     }
-    Row {
+    Judgement {
         tick: Some(divergence.tick.0),
         fields,
-        ..Row::new(file, "diverged", Exit::Diverged, parts.join("; "))
+        ..Judgement::new(file, "diverged", Exit::Diverged, parts.join("; "))
+    }
+}
+
+fn describe_step(step: &Result<Status, Failure>) -> String {
+    match step {
+        Ok(Status::Running) => "goes on".into(),
+        Ok(Status::Over) => "is over".into(),
+        Err(failure) => format!("fails ({failure})"),
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use reenact::{Failure, Trap};
 use wasmtime::{
     AsContextMut, Caller, Config, Extern, ExternType, Func, FuncType, Global, Instance as Inner, Memory,
-    Module, OptLevel, Store, StoreLimits, StoreLimitsBuilder, Val, ValType,
+    Module, OptLevel, ResourceLimiter, Store, Val, ValType,
 };
 
 use super::{
@@ -63,9 +63,43 @@ struct CompiledModule {
 /// What a store holds.
 struct Data {
     guest: Guest,
-    limits: StoreLimits,
+    limits: GuestLimits,
     /// Set as soon as the instance is there; the guest cannot call before.
     memory: Option<Memory>,
+}
+
+/// What a store may allocate.
+struct GuestLimits {
+    memory_bytes: usize,
+}
+
+impl ResourceLimiter for GuestLimits {
+    fn memory_growing(&mut self, _: usize, wanted: usize, maximum: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(wanted <= self.memory_bytes && maximum.is_none_or(|maximum| wanted <= maximum))
+    }
+
+    /// Growth that the guest may have and the machine does not give: a guest that went on with less would have
+    /// another state here than elsewhere.
+    fn memory_grow_failed(&mut self, error: wasmtime::Error) -> wasmtime::Result<()> {
+        let what = format!("the machine's memory ({error})").into();
+        Err(Stop(Failure::Limit { what, limit: self.memory_bytes as u64 }).into())
+    }
+
+    fn table_growing(&mut self, _: usize, wanted: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+        Ok(wanted as u64 <= TABLE_ELEMENTS_MAX)
+    }
+
+    fn instances(&self) -> usize {
+        1
+    }
+
+    fn memories(&self) -> usize {
+        1
+    }
+
+    fn tables(&self) -> usize {
+        TABLES_MAX as usize
+    }
 }
 
 /// Why a host function stopped the guest.
@@ -75,13 +109,7 @@ struct Stop(Failure);
 
 impl Compiled for CompiledModule {
     fn instantiate(&self, guest: Guest) -> Result<Box<dyn Instance>, Failure> {
-        let limits = StoreLimitsBuilder::new()
-            .memory_size(self.memory_bytes)
-            .memories(1)
-            .tables(TABLES_MAX as usize)
-            .table_elements(TABLE_ELEMENTS_MAX as usize)
-            .instances(1)
-            .build();
+        let limits = GuestLimits { memory_bytes: self.memory_bytes };
         let mut store = Store::new(self.module.engine(), Data { guest, limits, memory: None });
         store.limiter(|data| &mut data.limits);
         let imports = self.link(&mut store);
@@ -219,7 +247,8 @@ impl Running {
         let memory = inner.get_memory(&mut self.store, names::MEMORY).ok_or_else(missing)?;
         self.memory = Some(memory);
         self.store.data_mut().memory = Some(memory);
-        self.stack.counter = inner.get_global(&mut self.store, names::STACK);
+        let counter = inner.get_global(&mut self.store, names::STACK);
+        self.stack.counter = Some(counter.ok_or_else(missing)?);
         for n in 0..self.numbers.len() {
             let global = inner.get_global(&mut self.store, &names::global(n)).ok_or_else(missing)?;
             self.globals.push(global);

@@ -10,6 +10,10 @@ use wasmparser::{FunctionBody, Operator};
 use super::validate::Frame;
 use crate::error::AdmitError;
 
+/// Bytes of bulk memory work at which growing memory is reckoned, whether it succeeds or not: it takes a
+/// system call.
+const GROW_BYTES: i32 = 65_536;
+
 /// What all functions of a module share.
 pub(crate) struct Shared {
     /// The index of the hidden global that counts the stack.
@@ -102,6 +106,9 @@ fn copy_instructions(
                 let data_index = data_index + shared.data_shift;
                 out.instructions().call(shared.charge_function).memory_init(mem, data_index);
                 continue;
+            }
+            Operator::MemoryGrow { .. } => {
+                out.instructions().i32_const(GROW_BYTES).call(shared.charge_function).drop();
             }
             Operator::MemoryFill { .. } | Operator::MemoryCopy { .. } => {
                 out.instruction(&Instruction::Call(shared.charge_function));

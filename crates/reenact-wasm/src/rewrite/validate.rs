@@ -57,6 +57,8 @@ pub(crate) struct Frame {
     operands: u32,
     /// Whether it calls anything.
     calls: bool,
+    /// What compiling it costs beyond its bytes; see [`limits::COMPILE_COST_MAX`].
+    compile_cost: u64,
     /// Which kinds of canonical NaN it needs a local for.
     pub(crate) nans: [bool; NanKind::COUNT],
 }
@@ -86,11 +88,15 @@ fn validate_supported(module: &[u8], stack_bytes_max: u32) -> Result<(Types, Vec
     let mut parser = Parser::new(0);
     parser.set_features(SUPPORTED);
     let mut allocations = FuncValidatorAllocations::default();
-    let mut frames = Vec::new();
+    let mut frames: Vec<Frame> = Vec::new();
+    let mut compile_cost = 0;
     for payload in parser.parse_all(module) {
         match validator.payload(&payload?)? {
             ValidPayload::Func(function, body) => {
-                frames.push(inspect(function, &body, stack_bytes_max, &mut allocations)?);
+                let frame = inspect(function, &body, stack_bytes_max, &mut allocations)?;
+                compile_cost += frame.compile_cost;
+                AdmitError::check("compile cost", compile_cost, limits::COMPILE_COST_MAX)?;
+                frames.push(frame);
             }
             ValidPayload::End(types) => return Ok((types, frames)),
             _ => {}
@@ -124,8 +130,10 @@ fn inspect(
     validator.read_locals(&mut reader)?;
     reader.set_features(SUPPORTED);
     let locals = validator.len_locals();
-    let mut frame = Frame { locals, operands: 0, calls: false, nans: [false; NanKind::COUNT] };
+    let mut frame =
+        Frame { locals, operands: 0, calls: false, compile_cost: 0, nans: [false; NanKind::COUNT] };
     let mut reader = OperatorsReader::new(reader);
+    let mut nesting = Nesting::new(locals);
     while !reader.eof() {
         let (operator, offset) = reader.read_with_offset()?;
         validator.op(offset, &operator)?;
@@ -142,14 +150,54 @@ fn inspect(
         // A function that costs more than the whole stack could never be entered; refusing it here also
         // bounds what its validation holds in memory.
         AdmitError::check("stack bytes of a function", frame.cost_bytes(), stack_bytes_max)?;
+        nesting.operator(&operator);
         frame.calls |= matches!(operator, Operator::Call { .. } | Operator::CallIndirect { .. });
         if let Some(kind) = nan_kind(&operator) {
             frame.nans[kind as usize] = true;
         }
     }
     reader.finish()?;
+    frame.compile_cost = nesting.cost();
     *allocations = validator.into_allocations();
     Ok(frame)
+}
+
+/// Adds up what the control flow of a function costs a compiler that gives each local a value at each place
+/// where paths join: found by timing nests and rows of loops, of branches, and of functions with many locals.
+struct Nesting {
+    locals: u64,
+    /// For each open block, whether it is a loop.
+    open: Vec<bool>,
+    loops: u64,
+    /// In sixteenths.
+    cost: u64,
+}
+
+impl Nesting {
+    fn new(locals: u32) -> Self {
+        let locals = u64::from(locals);
+        Self { locals, open: Vec::new(), loops: 0, cost: locals }
+    }
+
+    fn operator(&mut self, operator: &Operator) {
+        match operator {
+            Operator::Loop { .. } => {
+                self.open.push(true);
+                self.loops += 1;
+                self.cost = self.cost.saturating_add(16 * self.locals * (3 + self.loops));
+            }
+            Operator::Block { .. } | Operator::If { .. } => {
+                self.open.push(false);
+                self.cost = self.cost.saturating_add(self.locals);
+            }
+            Operator::End => self.loops -= u64::from(self.open.pop() == Some(true)),
+            _ => {}
+        }
+    }
+
+    fn cost(&self) -> u64 {
+        self.cost / 16
+    }
 }
 
 /// The index of the type of a block that has more than one result or any parameter.

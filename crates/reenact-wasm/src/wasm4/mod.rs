@@ -100,11 +100,11 @@ pub(crate) fn call(
     let work = match call {
         Call::Diskr => return Ok(disk_read(guest, memory, a as u32, b as u32)?),
         Call::Diskw => return Ok(disk_write(guest, memory, a as u32, b as u32)?),
-        Call::Tone => tone(guest, [a, b, c, d])?,
-        Call::Trace => mark_trace(guest, &trace::trace(memory, a as u32)?)?,
-        Call::TraceUtf8 => mark_trace(guest, &trace::trace_utf8(memory, a as u32, b as u32)?)?,
-        Call::TraceUtf16 => mark_trace(guest, &trace::trace_utf16(memory, a as u32, b as u32)?)?,
-        Call::Tracef => mark_trace(guest, &trace::tracef(memory, a as u32, b as u32)?)?,
+        Call::Tone => tone(guest, [a, b, c, d]),
+        Call::Trace => mark_trace(guest, &trace::trace(memory, a as u32)?),
+        Call::TraceUtf8 => mark_trace(guest, &trace::trace_utf8(memory, a as u32, b as u32)?),
+        Call::TraceUtf16 => mark_trace(guest, &trace::trace_utf16(memory, a as u32, b as u32)?),
+        Call::Tracef => mark_trace(guest, &trace::tracef(memory, a as u32, b as u32)?),
         _ => draw(&mut Screen::new(memory)?, call, args)?,
     };
     Ok((0, work))
@@ -137,14 +137,14 @@ fn draw(screen: &mut Screen<'_>, call: Call, args: &[i32; PARAMETERS_MAX]) -> Re
     })
 }
 
-fn tone(guest: &mut Guest, parts: [i32; 4]) -> Result<u64, Failure> {
-    guest.mark(MARK_TONE, parts.map(i32::to_le_bytes).as_flattened())?;
-    Ok(parts.len() as u64)
+fn tone(guest: &mut Guest, parts: [i32; 4]) -> u64 {
+    guest.mark_if_room(MARK_TONE, parts.map(i32::to_le_bytes).as_flattened());
+    parts.len() as u64
 }
 
-fn mark_trace(guest: &mut Guest, traced: &trace::Traced) -> Result<u64, Failure> {
-    guest.mark(MARK_TRACE, traced.text.as_bytes())?;
-    Ok(traced.work)
+fn mark_trace(guest: &mut Guest, traced: &trace::Traced) -> u64 {
+    guest.mark_if_room(MARK_TRACE, traced.text.as_bytes());
+    traced.work
 }
 
 fn disk_read(guest: &Guest, memory: &mut [u8], address: u32, size: u32) -> Result<(i32, u64), OutOfBounds> {

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::varint::{self, VarintError};
 use crate::input::{InputSchema, Inputs};
-use crate::limits::BLOCK_ROWS_MAX;
+use crate::limits::{BLOCK_ROWS_MAX, PARTICIPANTS_MAX};
 use crate::tick::Tick;
 
 /// Codec 0: rows one after the other, values as differences in LEB128.
@@ -74,6 +74,12 @@ pub enum BlockError {
     /// Rows that are not in order of ticks, then of participants, or outside the block's span.
     #[error("row {row} is out of order or outside the block's ticks")]
     Order {
+        /// Which row, from 0.
+        row: usize,
+    },
+    /// A row that says what holds already: a block holds changes only.
+    #[error("row {row} changes nothing")]
+    Idle {
         /// Which row, from 0.
         row: usize,
     },
@@ -207,33 +213,40 @@ impl InputBlock {
         if !ordered || tick >= self.end_tick() {
             return Err(BlockError::Order { row: self.rows.len() });
         }
+        let was_present =
+            std::mem::replace(&mut last_values.present[usize::from(row.participant)], row.present);
+        let idle = BlockError::Idle { row: self.rows.len() };
         self.rows.push(row);
         if !row.present {
             self.values.extend(std::iter::repeat_n(0, self.columns));
-            return Ok(());
+            return if was_present { Ok(()) } else { Err(idle) };
         }
+        let mut changed = !was_present;
         for (last, column) in last_values.of(row.participant).iter_mut().zip(schema.columns()) {
             let delta = varint::unzigzag(number(bytes, "row value", u64::MAX)?);
             let value = delta.map(|delta| last.wrapping_add(delta)).filter(|value| {
                 let (min, max) = column.range();
                 (min..=max).contains(&column.load(*value))
             });
-            *last = value.ok_or(BlockError::Number { what: "row value" })?;
-            self.values.push(*last);
+            let value = value.ok_or(BlockError::Number { what: "row value" })?;
+            changed |= value != *last;
+            *last = value;
+            self.values.push(value);
         }
-        Ok(())
+        if changed { Ok(()) } else { Err(idle) }
     }
 }
 
-/// Each participant's values of its row before, from which the next ones are told apart.
+/// Each participant's last values while present, from which the next ones are told apart.
 struct LastValues {
+    present: [bool; PARTICIPANTS_MAX],
     values: Vec<i32>,
     columns: usize,
 }
 
 impl LastValues {
     fn new(columns: usize) -> Self {
-        Self { values: vec![0; columns * crate::limits::PARTICIPANTS_MAX], columns }
+        Self { present: [false; PARTICIPANTS_MAX], values: vec![0; columns * PARTICIPANTS_MAX], columns }
     }
 
     fn of(&mut self, participant: u8) -> &mut [i32] {
@@ -315,7 +328,9 @@ mod tests {
         check(&[0, 0, 4, 2, 1, 5], BlockError::Number { what: "row tick" });
         check(&[0, 0, 4, 2, 1, 4, 0], BlockError::Order { row: 0 });
         check(&[0, 0, 4, 2, 1, 0, 6], BlockError::Number { what: "row participant" });
-        check(&[0, 0, 4, 2, 2, 0, 2, 0, 0], BlockError::Order { row: 1 });
+        check(&[0, 0, 4, 2, 2, 0, 3, 2, 0, 0, 0], BlockError::Order { row: 1 });
         check(&[0, 0, 4, 2, 1, 0, 1, 512], BlockError::Number { what: "row value" });
+        check(&[0, 0, 4, 2, 1, 0, 0], BlockError::Idle { row: 0 });
+        check(&[0, 0, 4, 2, 2, 0, 1, 2, 0, 1, 1, 0, 0], BlockError::Idle { row: 1 });
     }
 }

@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use crate::format::block::BlockError;
-use crate::limits::RECORD_BYTES_MAX;
+use crate::limits::{RECORD_BYTES_MAX, SMALL_RECORD_BYTES_MAX};
 use crate::session::PayloadError;
 
 /// What a replay file begins with. The first byte is not text and the last two are a line end, so that a
@@ -30,6 +30,14 @@ pub(super) enum RecordType {
 impl RecordType {
     const ALL: [Self; 7] =
         [Self::Started, Self::Inputs, Self::Hashes, Self::Mark, Self::Keyframe, Self::Module, Self::Ended];
+
+    /// Bytes that a record of this type may have.
+    fn bytes_max(self) -> usize {
+        match self {
+            Self::Started | Self::Hashes | Self::Mark | Self::Ended => SMALL_RECORD_BYTES_MAX,
+            Self::Inputs | Self::Keyframe | Self::Module => RECORD_BYTES_MAX,
+        }
+    }
 
     /// The name that errors give.
     pub(super) fn name(self) -> &'static str {
@@ -181,8 +189,13 @@ impl<'a> Reader<'a> {
         while self.offset < self.bytes.len() {
             let offset = self.offset;
             let (code, payload) = self.raw_record()?;
-            if let Some(record) = RecordType::ALL.into_iter().find(|known| *known as u8 == code) {
-                return Ok(Some(Record { is: record, offset, payload }));
+            if let Some(known) = RecordType::ALL.into_iter().find(|known| *known as u8 == code) {
+                let (record, limit) = (Record { is: known, offset, payload }, known.bytes_max());
+                if payload.len() > limit {
+                    let actual = payload.len() as u64;
+                    return Err(record.error(DecodeErrorKind::TooLarge { actual, limit }));
+                }
+                return Ok(Some(record));
             }
             if code < SKIPPABLE {
                 let kind = DecodeErrorKind::UnknownRecord(code);

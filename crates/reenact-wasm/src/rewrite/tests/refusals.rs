@@ -152,7 +152,7 @@ fn nops(functions: u32, bytes: usize) -> Vec<u8> {
 #[test]
 fn large_functions_are_refused() {
     check(&nops(1, 2_500_000), "function body bytes: 2500002 is above the limit of 524288");
-    check(&nops(9, 500_000), "code bytes: 4500018 is above the limit of 4194304");
+    check(&nops(3, 500_000), "code bytes: 1500006 is above the limit of 1048576");
     check(
         &reenact1(&format!("(func {} drop)", "i32.const 0 ".repeat(100_000))),
         "stack bytes of a function: ",
