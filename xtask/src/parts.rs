@@ -29,7 +29,7 @@ const HOUSE: [&str; 4] = ["--release", "--workspace", "--exclude", "xtask"];
 const ITSELF: [&str; 2] = ["--package", "xtask"];
 
 /// All parts, in the order in which they run.
-pub(crate) const PARTS: [Part; 9] = [
+pub(crate) const PARTS: [Part; 10] = [
     Part { name: "format", run: format },
     Part { name: "clippy", run: clippy },
     Part { name: "docs", run: docs },
@@ -38,6 +38,7 @@ pub(crate) const PARTS: [Part; 9] = [
     Part { name: "tests", run: tests },
     Part { name: "sdk", run: sdk },
     Part { name: "games", run: games },
+    Part { name: "bench", run: bench },
     Part { name: "names", run: |context| Ok(verdict(&files::violations(&context.shell.root)?)) },
 ];
 
@@ -73,7 +74,43 @@ fn clippy(context: &Context<'_>) -> Result<Outcome> {
         let args = [&["clippy"], packages, &["--all-targets", "--", "-D", "warnings"]].concat();
         context.shell.command("", "cargo", &args)
     };
-    all(context.shell, vec![clippy(&HOUSE), clippy(&ITSELF)])
+    let guest =
+        |folder| context.shell.command(folder, "cargo", &["clippy", "--all-targets", "--", "-D", "warnings"]);
+    let guests =
+        GUEST_WORKSPACES.into_iter().filter(|folder| has_workspace(context.shell, folder)).map(guest);
+    all(context.shell, [clippy(&HOUSE), clippy(&ITSELF)].into_iter().chain(guests).collect())
+}
+
+/// The workspace of benchmarks is in order, and its check of a folder of carts holds for our own cart.
+fn bench(context: &Context<'_>) -> Result<Outcome> {
+    let cargo = |args: &[&str]| {
+        let mut cargo = context.shell.command("bench", "cargo", args);
+        // What it shares with the main workspace is built already.
+        cargo.env("CARGO_TARGET_DIR", context.shell.target_dir());
+        cargo
+    };
+    let mut outcome = all(
+        context.shell,
+        vec![
+            cargo(&["fmt", "--check"]),
+            cargo(&["clippy", "--release", "--all-targets", "--", "-D", "warnings"]),
+            cargo(&[
+                "run",
+                "--release",
+                "--quiet",
+                "--bin",
+                "carts",
+                "--",
+                "../games/tour",
+                "--ticks",
+                "600",
+            ]),
+        ],
+    )?;
+    let mut reader = Libtest::default();
+    let succeeded = context.shell.stream(&mut cargo(&["test", "--release"]), |line| reader.line(line))?;
+    outcome.add(reader.finish(succeeded));
+    Ok(outcome)
 }
 
 fn docs(context: &Context<'_>) -> Result<Outcome> {

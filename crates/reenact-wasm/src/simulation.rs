@@ -23,6 +23,8 @@ const TICK_FUEL: &str = "fuel of a tick";
 const VIEW_FUEL: &str = "fuel of a view";
 
 /// A simulation of a module, at some tick.
+///
+/// A guest uses up to a megabyte of the stack of the thread that steps it, so that thread has at least two.
 pub struct WasmSimulation {
     module: Arc<Admitted>,
     instance: Box<dyn Instance>,

@@ -256,7 +256,15 @@ impl Parts {
                 let place = self.inputs.push(block);
                 place.map_err(|_| record.error(DecodeErrorKind::OutOfPlace("a gap between input blocks")))?;
             }
-            SessionPayload::HashesRecorded(hashes) => self.hashes.extend(hashes),
+            SessionPayload::HashesRecorded(hashes) => {
+                let last = self.hashes.last_key_value().map(|(tick, _)| *tick);
+                if hashes.first().is_some_and(|(tick, _)| last.is_some_and(|last| *tick <= last)) {
+                    return Err(
+                        record.error(DecodeErrorKind::OutOfPlace("hashes that are not in order of ticks"))
+                    );
+                }
+                self.hashes.extend(hashes);
+            }
             SessionPayload::Marked(tick, mark) => self.marks.push((tick, mark)),
             SessionPayload::Ended(ended) => return Ok(Some(ended)),
             SessionPayload::Started(_) => unreachable!("starts are refused above"),
