@@ -13,7 +13,7 @@ use thiserror::Error;
 
 use crate::hash::{ModuleHash, StateHash};
 use crate::input::{InputSchema, Inputs};
-use crate::limits::{RECORD_BYTES_MAX, STATE_BYTES_MAX};
+use crate::limits::{RECORD_BYTES_MAX, REPLAY_BYTES_MAX, STATE_BYTES_MAX};
 use crate::session::{EndReason, SessionEnded, SessionPayload, SessionStarted, SimulationId};
 use crate::simulation::Mark;
 use crate::tick::Tick;
@@ -181,6 +181,10 @@ impl Replay {
     /// # Errors
     /// The bytes are no replay of this version; the error names the part and the byte.
     pub fn decode(bytes: &[u8]) -> Result<Self, DecodeError> {
+        if bytes.len() > REPLAY_BYTES_MAX {
+            let kind = DecodeErrorKind::TooLarge { actual: bytes.len() as u64, limit: REPLAY_BYTES_MAX };
+            return Err(DecodeError { section: "file", offset: 0, kind });
+        }
         let mut reader = Reader::new(bytes)?;
         let truncated = |offset| DecodeError { section: "record", offset, kind: DecodeErrorKind::Truncated };
         let first = reader.next()?.ok_or_else(|| truncated(bytes.len()))?;
