@@ -116,7 +116,8 @@ impl Nextest {
     }
 
     pub(crate) fn finish(self, succeeded: bool) -> Outcome {
-        self.outcome.close("cargo nextest", succeeded)
+        // Without a summary nothing is known to have run, whatever the program says of itself.
+        self.outcome.close("cargo nextest", succeeded && self.summarized)
     }
 }
 

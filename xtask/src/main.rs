@@ -42,7 +42,7 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Run carts with the program `carts` of bench/: DIR [--json FILE] [--ticks N] [--jobs N] [-- FILTER]
+    /// Run carts with the program `carts` of bench/: DIR [--json FILE] [--ticks N] [--jobs N] [--filter TEXT] [--at-least N]
     Carts {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,

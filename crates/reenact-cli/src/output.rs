@@ -1,6 +1,6 @@
 //! What a command prints, and with which code it ends.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 use serde::Serialize;
 
@@ -93,9 +93,17 @@ fn plain(text: &str) -> String {
     text.chars().map(escape).collect()
 }
 
-/// A reader that has gone away, as `head` does, is no error.
+/// A reader that has gone away, as `head` does, is no error; anything else leaves the result unsaid.
 fn print_line(line: &str) {
-    let _ = writeln!(std::io::stdout().lock(), "{line}");
+    let mut stdout = std::io::stdout().lock();
+    let printed = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
+    if let Err(error) = printed.or_else(|error| match error.kind() {
+        ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(error),
+    }) {
+        say(&format!("error: print the result: {error}"));
+        std::process::exit(i32::from(Exit::CannotTell as u8));
+    }
 }
 
 #[derive(Serialize)]

@@ -20,6 +20,14 @@ impl Progress {
         Self(bar)
     }
 
+    /// Something is being done, and nobody knows for how long.
+    pub(crate) fn spinner(what: &str) -> Self {
+        let bar = ProgressBar::new_spinner();
+        bar.set_message(what.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self(bar)
+    }
+
     pub(crate) fn at(&self, tick: Tick) {
         self.0.set_position(tick.0.into());
     }

@@ -103,7 +103,7 @@ fn inputs_from_a_file_are_what_is_recorded() {
 fn without_hashes_nothing_can_be_said() {
     let (_folder, file) = recorded("tour", &["--hash-every", "0"]);
     let verdict = json(&["verify", path(&file)], 125);
-    assert_eq!(verdict["replays"][0]["detail"], "the file has no hashes");
+    assert_eq!(verdict["replays"][0]["detail"], "the session records no hashes");
 }
 
 #[test]
@@ -228,12 +228,24 @@ fn the_output_is_a_file_or_nothing() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     let (file, link) = (folder.path().join("a.replay"), folder.path().join("link"));
     std::fs::write(&file, "old").unwrap();
+    std::fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o640)).unwrap();
     std::os::unix::fs::symlink(&file, &link).unwrap();
     json(&["record", path(&tour), "--bot", "1", "--ticks", "9", "-o", path(&link)], 0);
     json(&["verify", path(&file)], 0);
+    let mode = std::os::unix::fs::PermissionsExt::mode(&file.metadata().unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o640, "the mode of the file that was there");
     let run = reenact(&["record", path(&tour), "--bot", "1", "--ticks", "9", "-o", "/dev/null"]);
     assert_eq!(run.code, 0, "{}", run.stderr);
     assert!(!Path::new("/dev/null").is_file());
+}
+
+#[test]
+fn a_result_that_cannot_be_printed_is_not_fine() {
+    let (_folder, file) = recorded("tour", &[]);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let status =
+        Command::new(env!("CARGO_BIN_EXE_reenact")).args(["inspect", path(&file)]).stdout(full).status();
+    assert_eq!(status.unwrap().code(), Some(125));
 }
 
 #[test]

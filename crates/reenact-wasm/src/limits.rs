@@ -10,7 +10,7 @@ pub const FUNCTIONS_MAX: u32 = 20_000;
 pub const FUNCTION_BYTES_MAX: usize = 512 << 10;
 /// Bytes of all function bodies together: the slowest straight code found takes 12 seconds a MiB to compile.
 pub const CODE_BYTES_MAX: usize = 1 << 20;
-/// What compiling may cost beyond its bytes, in units of about three microseconds: each place where control
+/// What compiling may cost beyond its bytes, in units of one to four microseconds: each place where control
 /// flow joins costs something for each local, at the head of a loop more the deeper it is nested. Without this
 /// limit four kilobytes of nested loops take half a minute.
 pub const COMPILE_COST_MAX: u64 = 2_000_000;

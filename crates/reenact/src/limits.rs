@@ -14,6 +14,8 @@ pub const CHUNK_ROWS: usize = 4_096;
 pub const CHUNK_BYTES: usize = 256 << 10;
 /// Bytes of payloads a recorder holds for a caller that does not take them away.
 pub const PENDING_BYTES_MAX: usize = 4 << 20;
+/// Bytes of a text for people: the name of a game or of a build.
+pub const TEXT_BYTES_MAX: usize = 1_024;
 /// Bytes of a session's configuration.
 pub const CONFIG_BYTES_MAX: usize = 64 << 10;
 /// Bytes of a console disk.

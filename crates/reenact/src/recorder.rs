@@ -9,9 +9,9 @@ use crate::hash::StateHash;
 use crate::input::Inputs;
 use crate::limits::{
     CHUNK_BYTES, CHUNK_ROWS, CONFIG_BYTES_MAX, DISK_BYTES_MAX, MARK_BYTES_PER_TICK_MAX, MARKS_PER_TICK_MAX,
-    PENDING_BYTES_MAX,
+    PENDING_BYTES_MAX, TEXT_BYTES_MAX,
 };
-use crate::session::{EndReason, SessionEnded, SessionPayload, SessionStarted};
+use crate::session::{EndReason, SessionEnded, SessionPayload, SessionStarted, SimulationId};
 use crate::simulation::{Failure, Mark, Simulation, Status};
 use crate::tick::Tick;
 
@@ -39,7 +39,7 @@ pub enum RecordError {
     /// Something larger than a session may hold; nothing has changed.
     #[error("{what} of {actual} bytes, where at most {limit} are allowed")]
     TooLarge {
-        /// `config`, `disk` or `mark`.
+        /// What is too large.
         what: &'static str,
         /// As given.
         actual: usize,
@@ -86,8 +86,12 @@ impl Recorder {
     /// rows or bytes have gathered; a live session uses what passes in 100 ms, a file as many as there are.
     ///
     /// # Errors
-    /// `TooLarge`: the config or the disk is larger than a session may hold.
+    /// `TooLarge`: a name, the config or the disk is larger than a session may hold.
     pub fn new(started: SessionStarted, chunk_ticks: u32) -> Result<Self, RecordError> {
+        at_most("name of the game", started.game.len(), TEXT_BYTES_MAX)?;
+        if let SimulationId::Native { name, build } = &started.simulation {
+            at_most("name of the simulation", name.len() + build.len(), TEXT_BYTES_MAX)?;
+        }
         at_most("config", started.config.len(), CONFIG_BYTES_MAX)?;
         at_most("disk", started.disk.len(), DISK_BYTES_MAX)?;
         let block = InputBlock::new(&started.schema, Tick::ZERO);
@@ -218,7 +222,9 @@ impl Recorder {
         self.finish(reason);
     }
 
-    /// Ends the session without another hash; a session that has ended stays as it is.
+    /// Ends the session without another hash; a session that has ended stays as it is. Whoever ends it as
+    /// stopped or over [`hash`](Self::hash)es the last state before, if the session records hashes: without
+    /// that hash it is not verifiable.
     pub fn finish(&mut self, reason: EndReason) {
         if self.ended {
             return;

@@ -56,7 +56,7 @@ pub enum Difference {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Obstacle {
-    /// Nobody recorded hashes.
+    /// The session records no hashes.
     NoHashes,
     /// The session records a hash at this tick, and the file has none.
     MissingHash(Tick),
@@ -232,8 +232,7 @@ pub enum Outcome {
     },
     /// The builds diverge.
     Diverged(Divergence),
-    /// Nothing can be said: a build met a limit, or the one that was played does not get as far as the
-    /// session did.
+    /// Nothing can be said: a build met a limit, or both fail alike where the session went on.
     NotComparable {
         /// The tick whose step failed.
         tick: Tick,
@@ -299,13 +298,30 @@ impl<A: Simulation, B: Simulation> Comparison<A, B> {
                 return Some(outcome);
             }
             if self.left.tick == self.left.replay.last_tick() {
-                return Some(self.outcome(None, None));
+                return Some(self.compare_end());
             }
             if let Some(outcome) = self.step() {
                 return Some(outcome);
             }
         }
         None
+    }
+
+    /// Both builds have got as far as the session did. Where it failed then, the tick that failed is run too:
+    /// another build may have mended just that.
+    fn compare_end(&mut self) -> Outcome {
+        let replay = Arc::clone(&self.left.replay);
+        let EndReason::Failed(recorded) = &replay.ended.reason else { return self.outcome(None, None) };
+        if self.left.tick >= replay.inputs.end_tick() {
+            return self.outcome(None, None);
+        }
+        match self.step() {
+            Some(Outcome::NotComparable { failure, .. }) if failure == *recorded && !is_limit(recorded) => {
+                self.outcome(None, None)
+            }
+            Some(outcome) => outcome,
+            None => self.outcome(None, None),
+        }
     }
 
     /// Runs the next tick in both builds.

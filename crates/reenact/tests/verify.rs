@@ -215,3 +215,15 @@ fn a_build_that_is_over_sooner_diverges() {
     let parted = divergence.parted.unwrap();
     assert_eq!((parted.tick, parted.left, parted.right), (Tick(99), Ok(Status::Running), Ok(Status::Over)));
 }
+
+#[test]
+fn a_build_that_mends_the_failure_diverges_at_it() {
+    let trapping = Marbles { trap_at: Some(Tick(77)), ..Marbles::new(SEED) };
+    let replay = replay(trapping.clone(), 600, 60, 0);
+    let Outcome::Diverged(divergence) = outcome(trapping.clone(), Marbles::new(SEED), &replay) else {
+        panic!()
+    };
+    let parted = divergence.parted.unwrap();
+    assert_eq!((parted.tick, parted.right), (Tick(77), Ok(Status::Running)));
+    assert_eq!(outcome(trapping.clone(), trapping, &replay), Outcome::Same { through: Tick(77) });
+}

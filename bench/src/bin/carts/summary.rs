@@ -39,8 +39,21 @@ fn cells(result: &CartResult) -> Vec<String> {
     cells
 }
 
+/// How many carts load, run all ticks, show more than one picture and replay exactly.
+pub(crate) fn good(results: &[CartResult]) -> usize {
+    results.iter().filter(|result| good_with(result, |end| *end == End::Completed)).count()
+}
+
+/// How many carts trap by themselves, and replay exactly up to there.
+pub(crate) fn trapped(results: &[CartResult]) -> usize {
+    results
+        .iter()
+        .filter(|result| result.exact() && ended_with(result, |end| matches!(end, End::Failed(_))))
+        .count()
+}
+
 fn last_line(results: &[CartResult], ticks: u32) -> String {
-    let good = results.iter().filter(|result| good_with(result, |end| *end == End::Completed)).count();
+    let good = good(results);
     let trapped = named(results, |end| matches!(end, End::Failed(_)), "trap by themselves");
     let limited = named(results, |end| matches!(end, End::Limit(_)), "meet a limit");
     // A session that ended early says little about the cart's speed.

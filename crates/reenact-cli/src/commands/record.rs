@@ -1,7 +1,8 @@
 //! `reenact record`: run a module and keep what its participants did.
 
-use std::fs;
+use std::fs::{self, Permissions};
 use std::io::Write;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -162,7 +163,9 @@ fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
         }
         // Where the path is a link, the file it leads to is replaced.
         let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        let mut part = tempfile::NamedTempFile::new_in(folder_of(&path))?;
+        // As other new files, or as the one that is replaced; the umask applies to the former.
+        let permissions = path.metadata().map_or(Permissions::from_mode(0o666), |old| old.permissions());
+        let mut part = tempfile::Builder::new().permissions(permissions).tempfile_in(folder_of(&path))?;
         part.write_all(bytes)?;
         part.as_file().sync_all()?;
         part.persist(&path).map(|_| ()).map_err(|error| error.error)

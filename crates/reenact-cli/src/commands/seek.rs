@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::open;
 use crate::output::{Exit, Fault, Output};
 use crate::picture::write_png;
+use crate::progress::Progress;
 
 /// Show the state at one tick: its hash, the named fields, a picture
 #[derive(Debug, clap::Args)]
@@ -65,6 +66,7 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Fault> {
 
 /// Goes to a tick; one that there is not is wrong usage.
 pub(crate) fn seek(player: &mut Player<WasmSimulation>, tick: Tick) -> Result<(), Fault> {
+    let _spinner = Progress::spinner("seeking");
     player.seek(tick).map_err(|error| match error {
         SeekError::PastEnd { .. } => Fault::usage(error),
         other => anyhow::Error::from(other).into(),

@@ -128,7 +128,7 @@ fn verify(file: &Path, module: Option<&PathBuf>, engine: &Engine) -> Result<Judg
 
 fn not_verifiable(file: &Path, obstacle: &Obstacle) -> Judgement {
     let detail = match obstacle {
-        Obstacle::NoHashes => "the file has no hashes".to_owned(),
+        Obstacle::NoHashes => "the session records no hashes".to_owned(),
         Obstacle::Limit(limit) => format!("a limit was met: {limit}"),
         Obstacle::MissingHash(tick) => {
             format!("the file has no hash at tick {tick}, where its session took one")
@@ -176,7 +176,7 @@ fn compare(file: &Path, module: Option<&PathBuf>, other: &Path, engine: &Engine)
         }
         Outcome::Diverged(divergence) => diverged(file, &replay, &divergence),
         Outcome::NotComparable { tick, failure } => {
-            let detail = format!("a build fails at tick {tick}, where the session went on: {failure}");
+            let detail = format!("a build, or both alike, fails at tick {tick}: {failure}");
             Judgement::new(file, "not comparable", Exit::CannotTell, detail)
         }
     })

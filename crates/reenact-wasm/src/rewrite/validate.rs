@@ -162,6 +162,12 @@ fn inspect(
     Ok(frame)
 }
 
+/// What a local costs at the head of a loop, for each loop around it and three more; after a block; at a
+/// branch. In sixteenths of a unit.
+const LOOP_WEIGHT: u64 = 16;
+const BLOCK_WEIGHT: u64 = 8;
+const BRANCH_WEIGHT: u64 = 4;
+
 /// Adds up what the control flow of a function costs a compiler that gives each local a value at each place
 /// where paths join: found by timing nests and rows of loops, of branches, and of functions with many locals.
 struct Nesting {
@@ -184,15 +190,24 @@ impl Nesting {
             Operator::Loop { .. } => {
                 self.open.push(true);
                 self.loops += 1;
-                self.cost = self.cost.saturating_add(16 * self.locals * (3 + self.loops));
+                self.join(LOOP_WEIGHT.saturating_mul(3 + self.loops));
             }
             Operator::Block { .. } | Operator::If { .. } => {
                 self.open.push(false);
-                self.cost = self.cost.saturating_add(self.locals);
+                self.join(BLOCK_WEIGHT);
             }
             Operator::End => self.loops -= u64::from(self.open.pop() == Some(true)),
+            Operator::Br { .. } | Operator::BrIf { .. } | Operator::Return => self.join(BRANCH_WEIGHT),
+            Operator::BrTable { targets } => {
+                self.join(BRANCH_WEIGHT.saturating_mul(u64::from(targets.len()) + 1));
+            }
             _ => {}
         }
+    }
+
+    /// Paths join, or leave for where they do, with every local.
+    fn join(&mut self, weight: u64) {
+        self.cost = self.cost.saturating_add(self.locals.saturating_mul(weight));
     }
 
     fn cost(&self) -> u64 {

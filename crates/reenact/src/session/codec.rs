@@ -11,7 +11,7 @@ use super::{
 use crate::format::block::{BlockError, InputBlock};
 use crate::hash::{ModuleHash, StateHash};
 use crate::input::{Column, ColumnKind, InputSchema, SchemaError, Width};
-use crate::limits::{CONFIG_BYTES_MAX, DISK_BYTES_MAX, MARK_BYTES_PER_TICK_MAX};
+use crate::limits::{CONFIG_BYTES_MAX, DISK_BYTES_MAX, MARK_BYTES_PER_TICK_MAX, TEXT_BYTES_MAX};
 use crate::simulation::{Failure, Mark, Trap};
 use crate::tick::{Tick, TickRate};
 
@@ -138,6 +138,7 @@ fn started_to_proto(started: &SessionStarted) -> proto::SessionStarted {
 }
 
 fn started_from_proto(started: proto::SessionStarted) -> Result<SessionStarted, PayloadError> {
+    at_most("game", started.game.len(), TEXT_BYTES_MAX)?;
     at_most("config", started.config.len(), CONFIG_BYTES_MAX)?;
     at_most("disk", started.disk.len(), DISK_BYTES_MAX)?;
     let simulation = match started.simulation.ok_or(PayloadError::Field { field: "simulation" })? {
