@@ -40,8 +40,8 @@ pub const TABLE_ELEMENTS_MAX: u64 = 65_536;
 pub const MEMORY_PAGES_MAX: u32 = 1_024;
 /// Bytes of stack, as the rewriter counts them, that a session's limits may allow: half of the native stack.
 pub const GUEST_STACK_BYTES_MAX: u32 = 512 << 10;
-/// Fuel that a session's limits may allow, of initialisation and of a tick, each: about a second.
-pub const FUEL_MAX: u64 = 1_000_000_000;
+/// Fuel that a session's limits may allow, of initialisation and of a tick, each: a few seconds.
+pub const FUEL_MAX: u64 = 4_000_000_000;
 /// Bytes of stack that the rewriter can count: with it, no sum of the rewriter's counter overflows.
 pub const STACK_BYTES_MAX: u32 = 1 << 30;
 /// Bytes of the section `reenact.schema`.

@@ -53,11 +53,11 @@ fn check(name: &str, expected: &str) {
 
 #[test]
 fn endless_loops_run_out_of_fuel() {
-    check("loop_in_step", "tick 0: fuel of a tick above the limit of 1000000000");
+    check("loop_in_step", "tick 0: fuel of a tick above the limit of 4000000000");
     check("loop_in_init", "start: fuel of initialisation above the limit of 1000000000");
     check("loop_in_start", "start: fuel of initialisation above the limit of 1000000000");
-    check("memory_fill_loop", "tick 0: fuel of a tick above the limit of 1000000000");
-    check("wasm4_blit_loop", "tick 0: fuel of a tick above the limit of 1000000000");
+    check("memory_fill_loop", "tick 0: fuel of a tick above the limit of 4000000000");
+    check("wasm4_blit_loop", "tick 0: fuel of a tick above the limit of 4000000000");
 }
 
 #[test]

@@ -115,14 +115,15 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// 64 MiB of memory, 512 KiB of stack, and fuel for about a second of initialisation and of each tick: a
-    /// limit ends what would not end, it does not make a game fast.
+    /// 64 MiB of memory, 512 KiB of stack, and fuel for about a second of initialisation and a few of a tick:
+    /// there are real carts that make a level in one tick, and a limit ends what would not end; it does not
+    /// make a game fast.
     fn default() -> Self {
         Self {
             memory_pages: 1_024,
             stack_bytes: 512 << 10,
             init_fuel: 1_000_000_000,
-            tick_fuel: 1_000_000_000,
+            tick_fuel: 4_000_000_000,
         }
     }
 }
