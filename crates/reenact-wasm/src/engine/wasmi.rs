@@ -12,8 +12,8 @@ use super::{CompileError, Compiled, Function, Instance, Value, arguments, host_f
 use crate::guest::{Guest, HostFunction};
 use crate::rewrite::{Number, Rewritten, names};
 
-/// The interpreter reckons more fuel for the same work, up to about three times as much: with this factor
-/// whatever ends within a limit on the compiling engine ends within it here.
+/// The interpreter reckons more fuel for the same work: a real cart that kept within its limit on the compiling
+/// engine did not here. The factor is generous, since a limit only ends what would not end.
 const FUEL_FACTOR: u64 = 8;
 
 /// The interpreter with its settings.
