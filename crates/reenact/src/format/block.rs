@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::varint::{self, VarintError};
-use crate::input::{InputSchema, Inputs};
+use crate::input::{Column, InputSchema, Inputs};
 use crate::limits::{BLOCK_ROWS_MAX, PARTICIPANTS_MAX};
 use crate::tick::Tick;
 
@@ -108,6 +108,27 @@ impl InputBlock {
     /// The first tick after the block.
     pub fn end_tick(&self) -> Tick {
         Tick(self.first_tick.0 + self.ticks)
+    }
+
+    /// The inputs of a tick of the block; `None` if it holds others. `schema` is that of its session.
+    pub fn inputs_at(&self, schema: &InputSchema, tick: Tick) -> Option<Inputs> {
+        let mut inputs = Inputs::absent(schema);
+        (self.first_tick..self.end_tick()).contains(&tick).then(|| self.apply(0, tick, &mut inputs))?;
+        Some(inputs)
+    }
+
+    /// Whether a session with `schema` can have such inputs.
+    pub fn fits(&self, schema: &InputSchema) -> bool {
+        let columns = schema.columns();
+        let row_fits = |(row, values): (&Row, &[i32])| {
+            let holds = |(column, value): (&Column, &i32)| {
+                let (min, max) = column.range();
+                (min..=max).contains(&column.load(*value))
+            };
+            usize::from(row.participant) < schema.participants() && columns.iter().zip(values).all(holds)
+        };
+        self.columns == columns.len()
+            && self.rows.iter().zip(self.values.chunks_exact(self.columns)).all(row_fits)
     }
 
     /// How many rows changed something.
@@ -265,7 +286,7 @@ fn number(bytes: &mut &[u8], what: &'static str, max: u64) -> Result<u64, BlockE
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::input::{Column, Width};
+    use crate::input::Width;
 
     fn schema() -> InputSchema {
         let columns = vec![Column::buttons("pad", Width::Bits8), Column::axis("aim", Width::Bits16)];
@@ -298,6 +319,22 @@ mod tests {
         assert_eq!((next, inputs.get(2)), (2, Some(&[255, -300][..])));
         block.apply(next, Tick(102), &mut inputs);
         assert_eq!((inputs.get(0), inputs.get(2)), (Some(&[1, 6][..]), None));
+        assert_eq!(block.inputs_at(&schema(), Tick(102)), Some(inputs));
+        assert_eq!(block.inputs_at(&schema(), Tick(103)), None);
+    }
+
+    #[test]
+    fn a_block_fits_sessions_that_can_have_its_inputs() {
+        let block = block(&[&[(2, 255, -300)]]);
+        let check = |participants, columns: &[Column], expect| {
+            let schema = InputSchema::new(participants, columns.to_vec()).unwrap();
+            assert_eq!(block.fits(&schema), expect);
+        };
+        let (pad, aim) = (Column::buttons("pad", Width::Bits8), Column::axis("aim", Width::Bits16));
+        check(3, &[pad.clone(), aim.clone()], true);
+        check(2, &[pad.clone(), aim.clone()], false);
+        check(3, std::slice::from_ref(&pad), false);
+        check(3, &[pad, Column::axis("narrow", Width::Bits8)], false);
     }
 
     #[test]

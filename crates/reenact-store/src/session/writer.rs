@@ -1,0 +1,224 @@
+//! Appending to a session by its rules.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use reenact::format::block::InputBlock;
+use reenact::session::{SessionPayload, SessionStarted};
+use reenact::{Inputs, Tick};
+use thiserror::Error;
+
+use super::state::Progress;
+use super::{EventError, LoadError, Session, SessionError, SessionId, from_event, open, to_event};
+use crate::chain::canonical_bytes;
+use crate::event::{ExpectedSequence, NewEvent, Receipt, Sequence};
+use crate::limits::{APPEND_BYTES_MAX, APPEND_EVENTS_MAX, UNSENT_BYTES_MAX};
+use crate::store::{AppendError, Direction, EventStore};
+use crate::trace::TraceContext;
+
+/// Why payloads were not appended to a session.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// They break the rules of sessions; nothing has changed.
+    #[error("refused by the session")]
+    Refused(#[from] SessionError),
+    /// Too much waits to be appended; nothing has changed.
+    #[error("{bytes} bytes would wait to be appended, where at most {limit} may")]
+    Full {
+        /// What waits, and what was given.
+        bytes: usize,
+        /// [`UNSENT_BYTES_MAX`].
+        limit: usize,
+    },
+    /// The store did not take them. They wait for the next [`flush`](SessionWriter::flush).
+    #[error("refused by the store")]
+    Store(#[from] AppendError),
+}
+
+/// A payload that the rules let pass and the store has not acknowledged.
+#[derive(Debug)]
+struct Unsent {
+    payload: SessionPayload,
+    event: NewEvent,
+    bytes: usize,
+}
+
+/// The one writer of a session.
+///
+/// Every append expects the stream to end where the writer left it, so that two writers of one session cannot
+/// mix: the second is refused with `WrongExpectedSequence`.
+///
+/// What [`append`](Self::append) takes, it keeps until the store has acknowledged it, with ids that are made
+/// once. So after an error that may pass, and also after a call that was dropped half-way, `flush` goes on
+/// where it stopped and nothing is there twice.
+#[derive(Debug)]
+pub struct SessionWriter {
+    store: Arc<dyn EventStore>,
+    id: SessionId,
+    trace: Option<TraceContext>,
+    /// What is acknowledged.
+    session: Session,
+    /// Whether the start is.
+    exists: bool,
+    unsent: VecDeque<Unsent>,
+    unsent_bytes: usize,
+    /// Where the session stands when all that is unsent is acknowledged.
+    ahead: Progress,
+    /// The block that was read last, to compare inputs with.
+    block: Option<InputBlock>,
+}
+
+impl SessionWriter {
+    /// Begins a session. `trace` is the request that caused it; all its events carry it.
+    ///
+    /// # Errors
+    /// The store did not take the start, or there is such a session. Whoever tries once more takes a new id.
+    pub async fn start(
+        store: Arc<dyn EventStore>,
+        id: SessionId,
+        started: SessionStarted,
+        trace: Option<TraceContext>,
+    ) -> Result<Self, WriteError> {
+        let mut writer = Self::new(store, id, Session::new(started.clone()), trace);
+        writer.exists = false;
+        writer.push(SessionPayload::Started(started))?;
+        writer.flush().await?;
+        Ok(writer)
+    }
+
+    /// Goes on with a session that is there. It may have ended; then it takes nothing more.
+    ///
+    /// # Errors
+    /// The session cannot be read.
+    pub async fn resume(
+        store: Arc<dyn EventStore>,
+        id: SessionId,
+        trace: Option<TraceContext>,
+    ) -> Result<Self, LoadError> {
+        let session = open(&*store, &id).await?;
+        Ok(Self::new(store, id, session, trace))
+    }
+
+    fn new(store: Arc<dyn EventStore>, id: SessionId, session: Session, trace: Option<TraceContext>) -> Self {
+        let ahead = session.progress();
+        let (unsent, unsent_bytes) = (VecDeque::new(), 0);
+        Self { store, id, trace, session, exists: true, unsent, unsent_bytes, ahead, block: None }
+    }
+
+    /// Which session.
+    pub fn id(&self) -> &SessionId {
+        &self.id
+    }
+
+    /// The session as far as it is acknowledged.
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Appends payloads and waits until they are acknowledged, and whatever waited before them. Those that
+    /// fit into one append, 512 events of 512 KiB, are all there or none is; of more, the first may be there
+    /// without the last.
+    ///
+    /// # Errors
+    /// After `Refused` and `Full` nothing has changed; after `Store` the payloads wait for
+    /// [`flush`](Self::flush).
+    pub async fn append(&mut self, payloads: Vec<SessionPayload>) -> Result<Receipt, WriteError> {
+        let schema = &self.session.started().schema;
+        let ahead = payloads.iter().try_fold(self.ahead, |ahead, next| ahead.then(schema, next))?;
+        self.push_all(payloads)?;
+        self.ahead = ahead;
+        Ok(self.flush().await?.ok_or(SessionError::Empty)?)
+    }
+
+    /// Appends what waits; gives the receipt of the last append, if anything did.
+    ///
+    /// # Errors
+    /// What the store did not take goes on waiting. After `WrongExpectedSequence` somebody else has
+    /// written, and nothing more will be taken.
+    pub async fn flush(&mut self) -> Result<Option<Receipt>, AppendError> {
+        let mut last = None;
+        while !self.unsent.is_empty() {
+            let count = self.next_append();
+            let events = self.unsent.iter().take(count).map(|unsent| unsent.event.clone()).collect();
+            let seen = self.exists.then(|| self.session.last_sequence());
+            let expected = ExpectedSequence::after(seen);
+            last = Some(self.store.append(self.id.stream(), expected, events).await?);
+            self.acknowledge(count);
+        }
+        Ok(last)
+    }
+
+    /// The inputs of `tick`, if they are recorded and acknowledged: for a recorder that hands in again what is
+    /// there. Quick if ticks are asked for in order.
+    ///
+    /// # Errors
+    /// The session cannot be read.
+    pub async fn inputs_at(&mut self, tick: Tick) -> Result<Option<Inputs>, LoadError> {
+        let Some(place) = self.session.block_of(tick) else { return Ok(None) };
+        if self.block.as_ref().is_none_or(|block| block.first_tick() != place.first_tick) {
+            self.block = Some(self.read_block(place.sequence).await?);
+        }
+        let schema = &self.session.started().schema;
+        Ok(self.block.as_ref().and_then(|block| block.inputs_at(schema, tick)))
+    }
+
+    async fn read_block(&self, sequence: Sequence) -> Result<InputBlock, LoadError> {
+        let session = || self.id.clone();
+        let page = self.store.read(self.id.stream(), sequence, Direction::Forward, 1).await;
+        let page = page.map_err(|source| LoadError::Read { session: session(), source })?;
+        let event = page.first().ok_or_else(|| LoadError::Unknown { session: session() })?;
+        match from_event(Some(&self.session.started().schema), event) {
+            Ok(SessionPayload::InputsRecorded(block)) => Ok(block),
+            Ok(_) => {
+                let source = EventError::Kind { kind: event.kind.clone() };
+                Err(LoadError::Event { session: session(), sequence, source })
+            }
+            Err(source) => Err(LoadError::Event { session: session(), sequence, source }),
+        }
+    }
+
+    fn push_all(&mut self, payloads: Vec<SessionPayload>) -> Result<(), WriteError> {
+        let (kept, kept_bytes) = (self.unsent.len(), self.unsent_bytes);
+        let pushed = payloads.into_iter().try_for_each(|payload| self.push(payload));
+        if pushed.is_err() {
+            self.unsent.truncate(kept);
+            self.unsent_bytes = kept_bytes;
+        }
+        pushed
+    }
+
+    fn push(&mut self, payload: SessionPayload) -> Result<(), WriteError> {
+        let event = NewEvent { trace: self.trace.clone(), ..to_event(&payload) };
+        let bytes = canonical_bytes(self.id.stream(), &event);
+        if bytes > APPEND_BYTES_MAX {
+            return Err(SessionError::TooLarge { bytes, limit: APPEND_BYTES_MAX }.into());
+        }
+        if self.unsent_bytes + bytes > UNSENT_BYTES_MAX {
+            return Err(WriteError::Full { bytes: self.unsent_bytes + bytes, limit: UNSENT_BYTES_MAX });
+        }
+        self.unsent_bytes += bytes;
+        self.unsent.push_back(Unsent { payload, event, bytes });
+        Ok(())
+    }
+
+    /// How many of the unsent events fit into one append; at least one, since each fits by itself.
+    fn next_append(&self) -> usize {
+        let mut bytes = 0;
+        let fits = |unsent: &&Unsent| {
+            bytes += unsent.bytes;
+            bytes <= APPEND_BYTES_MAX
+        };
+        self.unsent.iter().take(APPEND_EVENTS_MAX).take_while(fits).count()
+    }
+
+    fn acknowledge(&mut self, count: usize) {
+        for unsent in self.unsent.drain(..count) {
+            self.unsent_bytes -= unsent.bytes;
+            if self.exists {
+                self.session.apply(&unsent.payload).expect("the rules let it pass when it was taken");
+            }
+            self.exists = true;
+        }
+    }
+}
