@@ -1,5 +1,6 @@
-//! Test tools: tiny games, and checks that every simulation must pass. Never shipped.
+//! Test tools: tiny games, and checks that every simulation and every event store must pass. Never shipped.
 
 pub mod contract;
 pub mod marbles;
 pub mod pads;
+pub mod store;
