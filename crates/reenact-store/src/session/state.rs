@@ -92,8 +92,20 @@ pub(super) struct Progress {
 }
 
 impl Progress {
+    /// Where the session stands after some more payloads; at least one.
+    pub(super) fn then_all(
+        self,
+        schema: &InputSchema,
+        payloads: &[SessionPayload],
+    ) -> Result<Self, SessionError> {
+        if payloads.is_empty() {
+            return Err(SessionError::Empty);
+        }
+        payloads.iter().try_fold(self, |progress, next| progress.then(schema, next))
+    }
+
     /// The rules: where the session stands after one more payload.
-    pub(super) fn then(mut self, schema: &InputSchema, next: &SessionPayload) -> Result<Self, SessionError> {
+    fn then(mut self, schema: &InputSchema, next: &SessionPayload) -> Result<Self, SessionError> {
         if let Some(last_tick) = self.ended {
             return Err(SessionError::Ended { last_tick });
         }
@@ -244,9 +256,7 @@ impl Session {
     /// # Errors
     /// The first rule that is broken.
     pub fn check(&self, payloads: &[SessionPayload]) -> Result<(), SessionError> {
-        let schema = &self.started.schema;
-        payloads.iter().try_fold(self.progress, |progress, next| progress.then(schema, next))?;
-        Ok(())
+        self.progress.then_all(&self.started.schema, payloads).map(drop)
     }
 
     /// Folds in the next event.

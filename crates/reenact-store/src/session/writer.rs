@@ -124,11 +124,10 @@ impl SessionWriter {
     /// After `Refused` and `Full` nothing has changed; after `Store` the payloads wait for
     /// [`flush`](Self::flush).
     pub async fn append(&mut self, payloads: Vec<SessionPayload>) -> Result<Receipt, WriteError> {
-        let schema = &self.session.started().schema;
-        let ahead = payloads.iter().try_fold(self.ahead, |ahead, next| ahead.then(schema, next))?;
+        let ahead = self.ahead.then_all(&self.session.started().schema, &payloads)?;
         self.push_all(payloads)?;
         self.ahead = ahead;
-        Ok(self.flush().await?.ok_or(SessionError::Empty)?)
+        Ok(self.flush().await?.expect("there is a payload, and it is flushed"))
     }
 
     /// Appends what waits; gives the receipt of the last append, if anything did.
