@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use crate::chain::canonical_bytes;
 use crate::event::{EventId, ExpectedSequence, NewEvent, Sequence, StreamId};
-use crate::limits::{APPEND_BYTES_MAX, APPEND_EVENTS_MAX, RECENT_EVENTS, RECENT_STREAMS_MAX};
+use crate::limits::{APPEND_BYTES_MAX, APPEND_EVENTS_MAX, RECENT_EVENTS, RECENT_IDS_MAX};
 use crate::store::{AppendError, ReadError};
 
 /// What can be refused without looking into the stream.
@@ -106,6 +106,8 @@ struct Recent {
 #[derive(Debug, Default)]
 pub(crate) struct RecentIds {
     streams: HashMap<StreamId, Recent>,
+    /// Of all streams together.
+    ids: usize,
     uses: u64,
 }
 
@@ -121,36 +123,42 @@ impl RecentIds {
         let Some(Sequence(last)) = head else { return Ok(None) };
         self.uses += 1;
         if !self.streams.contains_key(stream) {
-            self.make_room();
             let first = (last + 1).saturating_sub(RECENT_EVENTS as u64);
             let ids = load(Sequence(first), RECENT_EVENTS)?;
-            let recent = self.streams.entry(stream.clone()).or_default();
-            (first..).zip(ids).for_each(|(at, id)| recent.push(id, Sequence(at)));
+            self.make_room(RECENT_EVENTS);
+            self.streams.insert(stream.clone(), Recent::default());
+            self.push_ids(stream, Sequence(first), ids);
         }
-        let recent = self.streams.entry(stream.clone()).or_default();
+        let recent = self.streams.get_mut(stream).expect("it is there, or was put there just now");
         recent.used_at = self.uses;
         Ok(recent.sequences.get(&id).copied())
     }
 
     /// Takes note of events that were appended to a stream, if it is remembered.
     pub(crate) fn push(&mut self, stream: &StreamId, first: Sequence, events: &[NewEvent]) {
-        if let Some(recent) = self.streams.get_mut(stream) {
-            (first.0..).zip(events).for_each(|(at, event)| recent.push(event.id, Sequence(at)));
-        }
+        self.push_ids(stream, first, events.iter().map(|event| event.id));
+        self.make_room(0);
     }
 
     /// Forgets everything, because events were noted that did not become durable.
     pub(crate) fn clear(&mut self) {
-        self.streams.clear();
+        *self = Self::default();
     }
 
-    fn make_room(&mut self) {
-        if self.streams.len() < RECENT_STREAMS_MAX {
-            return;
+    fn push_ids(&mut self, stream: &StreamId, first: Sequence, ids: impl IntoIterator<Item = EventId>) {
+        if let Some(recent) = self.streams.get_mut(stream) {
+            let before = recent.ids.len();
+            (first.0..).zip(ids).for_each(|(at, id)| recent.push(id, Sequence(at)));
+            self.ids += recent.ids.len() - before;
         }
-        let oldest = self.streams.iter().min_by_key(|(_, recent)| recent.used_at);
-        if let Some(oldest) = oldest.map(|(stream, _)| stream.clone()) {
-            self.streams.remove(&oldest);
+    }
+
+    /// Forgets the streams that were not asked for the longest, until `ids` more fit.
+    fn make_room(&mut self, ids: usize) {
+        while self.ids + ids > RECENT_IDS_MAX {
+            let oldest = self.streams.iter().min_by_key(|(_, recent)| recent.used_at);
+            let Some(oldest) = oldest.map(|(stream, _)| stream.clone()) else { return };
+            self.ids -= self.streams.remove(&oldest).map_or(0, |recent| recent.ids.len());
         }
     }
 }
@@ -166,5 +174,56 @@ impl Recent {
         {
             self.sequences.remove(&old);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stream(n: usize) -> StreamId {
+        StreamId::new(&n.to_string()).unwrap()
+    }
+
+    fn load(ids: &[EventId]) -> impl FnOnce(Sequence, usize) -> Result<Vec<EventId>, ReadError> {
+        let ids = ids.to_vec();
+        move |first, count| Ok(ids.into_iter().skip(first.0 as usize).take(count).collect())
+    }
+
+    #[test]
+    fn the_last_ids_of_a_stream_are_known_and_no_others() {
+        let ids: Vec<_> = (0..RECENT_EVENTS + 10).map(|_| EventId::new()).collect();
+        let head = Some(Sequence(ids.len() as u64 - 1));
+        let mut recent = RecentIds::default();
+        let mut find = |id| recent.find(&stream(0), head, id, load(&ids)).unwrap();
+        assert_eq!(find(ids[9]), None);
+        assert_eq!(find(ids[10]), Some(Sequence(10)));
+        assert_eq!(find(EventId::new()), None);
+    }
+
+    #[test]
+    fn what_is_pushed_drives_out_what_is_old_and_a_second_place_replaces_the_first() {
+        let ids: Vec<_> = (0..3).map(|_| EventId::new()).collect();
+        let mut recent = Recent::default();
+        recent.push(ids[0], Sequence(0));
+        (1..RECENT_EVENTS as u64).for_each(|at| recent.push(EventId::new(), Sequence(at)));
+        assert_eq!(recent.sequences.get(&ids[0]), Some(&Sequence(0)));
+        recent.push(ids[0], Sequence(RECENT_EVENTS as u64));
+        assert_eq!(recent.sequences.get(&ids[0]), Some(&Sequence(RECENT_EVENTS as u64)));
+        assert_eq!(recent.ids.len(), RECENT_EVENTS);
+    }
+
+    #[test]
+    fn a_stream_that_was_forgotten_is_read_again() {
+        let mut recent = RecentIds::default();
+        let streams = RECENT_IDS_MAX / RECENT_EVENTS + 2;
+        let ids: Vec<_> = (0..RECENT_EVENTS).map(|_| EventId::new()).collect();
+        let head = Some(Sequence(RECENT_EVENTS as u64 - 1));
+        for n in 0..streams {
+            assert_eq!(recent.find(&stream(n), head, ids[7], load(&ids)), Ok(Some(Sequence(7))));
+            assert!(recent.ids <= RECENT_IDS_MAX);
+        }
+        assert!(recent.streams.len() < streams && !recent.streams.contains_key(&stream(0)));
+        assert_eq!(recent.find(&stream(0), head, ids[8], load(&ids)), Ok(Some(Sequence(8))));
     }
 }

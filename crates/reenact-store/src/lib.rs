@@ -7,7 +7,8 @@
 //! somebody has come. The [`ChainHash`] in each receipt names all events of a stream up to it, so that a loss
 //! can be proved.
 //!
-//! [`MemoryStore`] keeps events in memory. To a store the payload of an event is opaque; the one module that
+//! [`EventLog`] keeps events in a directory and acknowledges what is synced; [`MemoryStore`] keeps them in
+//! memory. To a store the payload of an event is opaque; the one module that
 //! knows payloads is [`session`]: there a [`Session`] is the fold of the events of a recording, and a
 //! [`SessionWriter`] appends to it by its rules.
 //!
@@ -37,7 +38,7 @@
 //! - [`event`], [`trace`]: events and their ids and numbers, the trace that caused them
 //! - [`chain`]: the canonical form of an event, and the chain of hashes over a stream
 //! - [`store`], [`subscription`]: the contract of a store
-//! - [`memory`]: a store in memory
+//! - [`log`](mod@log), [`memory`]: the stores: in a directory, and in memory
 //! - [`session`]: the events of a recording
 //! - [`limits`]: every limit, in one place
 
@@ -45,7 +46,9 @@ pub mod chain;
 mod clock;
 mod decide;
 pub mod event;
+mod files;
 pub mod limits;
+pub mod log;
 pub mod memory;
 mod page;
 pub mod session;
@@ -58,6 +61,7 @@ pub use event::{
     Checkpoint, Event, EventId, EventKind, ExpectedSequence, Head, NameError, NewEvent, PartitionId,
     Position, Receipt, Sequence, StreamId, Timestamp,
 };
+pub use log::{EventLog, OpenError, OpenReport};
 pub use memory::MemoryStore;
 pub use session::{Session, SessionId, SessionWriter};
 pub use store::{AppendError, BoxFuture, Direction, EventStore, ReadError, Scope};

@@ -12,8 +12,8 @@ pub const APPEND_EVENTS_MAX: usize = 512;
 pub const APPEND_BYTES_MAX: usize = 512 << 10;
 /// Events at the end of a stream in which a retry under `Any` is recognised.
 pub const RECENT_EVENTS: usize = 4_096;
-/// Streams whose recent ids are remembered; those of others are read again when they are needed.
-pub const RECENT_STREAMS_MAX: usize = 256;
+/// Recent ids that are remembered, of all streams together; others are read again when they are needed.
+pub const RECENT_IDS_MAX: usize = 1 << 20;
 /// Events that one read gives, whatever it asks for.
 pub const READ_EVENTS_MAX: usize = 1_024;
 /// Bytes of payload after which a read gives no further event.
@@ -28,3 +28,13 @@ pub const MEMORY_BYTES_MAX: u64 = 4 << 30;
 pub const UNSENT_BYTES_MAX: usize = 8 << 20;
 /// Bytes of payloads of one session.
 pub const SESSION_BYTES_MAX: u64 = 1 << 30;
+/// Bytes of a log's file; more are refused as if the disk were full.
+pub const LOG_BYTES_MAX: u64 = 1 << 40;
+/// Events of a log; more are refused as if the disk were full.
+pub const LOG_EVENTS_MAX: u64 = 1 << 32;
+/// Bytes of the records that a log writes and syncs at once.
+pub const BLOCK_BYTES_MAX: usize = 4 << 20;
+/// Appends that wait for a log's thread; more wait for their turn to wait.
+pub const QUEUE_APPENDS_MAX: usize = 4_096;
+/// Bytes of the appends that wait for a log's thread; more wait for their turn to wait.
+pub const QUEUE_BYTES_MAX: usize = 64 << 20;

@@ -17,6 +17,11 @@ impl Page {
         Self { events: Vec::new(), limit: limit.min(READ_EVENTS_MAX), bytes: 0 }
     }
 
+    /// The most events it takes.
+    pub(crate) fn limit(&self) -> usize {
+        self.limit
+    }
+
     /// A page has at least one event if there is one, however large it is.
     pub(crate) fn wants_more(&self) -> bool {
         self.events.len() < self.limit && self.bytes < READ_BYTES_MAX

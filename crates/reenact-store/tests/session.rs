@@ -1,5 +1,7 @@
 //! Sessions in a store: their rules, resuming, and reading them back.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -41,7 +43,7 @@ fn payloads() -> Vec<SessionPayload> {
             recorder.hash(StateHash([recorder.tick().0 as u8; 32]));
         }
         recorder.record(&inputs).unwrap();
-        if recorder.tick().0 % 25 == 0 {
+        if recorder.tick().0.is_multiple_of(25) {
             recorder.mark(mark(recorder.tick().0)).unwrap();
         }
     }
@@ -225,7 +227,7 @@ async fn what_is_no_session_is_named() {
         let expect = expect.replace("ID", id.stream().as_str());
         assert_eq!(format!("{error}: {source}"), expect);
     };
-    check(vec![marked(0)].iter().map(session::to_event).collect(), &not_started(0)).await;
+    check(vec![session::to_event(&marked(0))], &not_started(0)).await;
     let begun = || session::to_event(&SessionPayload::Started(started()));
     check(vec![begun(), begun()], "event 1 of ID: a second start of the session").await;
     check(vec![begun(), event("Other", "")], "event 1 of ID: an event of the kind Other in a session").await;

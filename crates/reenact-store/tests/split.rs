@@ -1,5 +1,7 @@
 //! How events are split into appends leaves no trace in the stream.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 use proptest::prelude::*;
 use reenact_store::{
     EventKind, EventStore, ExpectedSequence, Head, MemoryStore, NewEvent, Position, Sequence,

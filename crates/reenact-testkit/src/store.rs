@@ -127,7 +127,9 @@ pub async fn read_everything(store: &dyn EventStore, mut after: Checkpoint) -> V
         if page.is_empty() {
             return all;
         }
-        page.iter().for_each(|event| after.advance(event.partition, event.position));
+        for event in &page {
+            after.advance(event.partition, event.position);
+        }
         all.extend(page);
     }
 }
@@ -339,7 +341,9 @@ async fn everything_is_read_in_order_from_a_checkpoint(store: Store) {
     };
     let rest = read_everything(&*store, checkpoint.clone()).await;
     assert_eq!(by_partition(rest), by_partition(all[50..].to_vec()));
-    all.iter().for_each(|event| checkpoint.advance(event.partition, event.position));
+    for event in &all {
+        checkpoint.advance(event.partition, event.position);
+    }
     assert_eq!(read_everything(&*store, checkpoint).await, []);
 }
 
