@@ -12,6 +12,9 @@
 //! knows payloads is [`session`]: there a [`Session`] is the fold of the events of a recording, and a
 //! [`SessionWriter`] appends to it by its rules.
 //!
+//! Beside events, a [`BlobDir`] keeps bytes that are found by their hash, and a [`DerivedDir`] what can be worked
+//! out again.
+//!
 //! ```
 //! use reenact_store::*;
 //!
@@ -40,11 +43,14 @@
 //! - [`store`], [`subscription`]: the contract of a store
 //! - [`log`](mod@log), [`memory`]: the stores: in a directory, and in memory
 //! - [`session`]: the events of a recording
+//! - [`blob`], [`derived`]: bytes by their hash, and files that can be made again
 //! - [`limits`]: every limit, in one place
 
+pub mod blob;
 pub mod chain;
 mod clock;
 mod decide;
+pub mod derived;
 pub mod event;
 mod files;
 pub mod limits;
@@ -56,7 +62,9 @@ pub mod store;
 pub mod subscription;
 pub mod trace;
 
+pub use blob::{BlobDir, BlobError, BlobHash};
 pub use chain::{ChainHash, canonical_bytes};
+pub use derived::{DerivedDir, DerivedError};
 pub use event::{
     Checkpoint, Event, EventId, EventKind, ExpectedSequence, Head, NameError, NewEvent, PartitionId,
     Position, Receipt, Sequence, StreamId, Timestamp,

@@ -38,3 +38,7 @@ pub const BLOCK_BYTES_MAX: usize = 4 << 20;
 pub const QUEUE_APPENDS_MAX: usize = 4_096;
 /// Bytes of the appends that wait for a log's thread; more wait for their turn to wait.
 pub const QUEUE_BYTES_MAX: usize = 64 << 20;
+/// Bytes of a blob.
+pub const BLOB_BYTES_MAX: usize = 256 << 20;
+/// Bytes of a derived file.
+pub const DERIVED_BYTES_MAX: usize = 16 << 20;
