@@ -31,11 +31,11 @@ async fn append_for_ever(log: Arc<EventLog>, writer: usize) {
     loop {
         let events = events(writer % 3 + 1);
         let receipt = log.append(&stream, ExpectedSequence::Any, events.clone()).await.unwrap();
-        let mut lines = String::new();
+        let mut lines = Vec::new();
         for (sequence, event) in (receipt.first.0..).zip(&events) {
-            lines.push_str(&format!("acknowledged {stream} {sequence} {}\n", event.id.uuid()));
+            writeln!(lines, "acknowledged {stream} {sequence} {}", event.id.uuid()).unwrap();
         }
-        std::io::stdout().write_all(lines.as_bytes()).unwrap();
+        std::io::stdout().write_all(&lines).unwrap();
     }
 }
 
@@ -68,9 +68,9 @@ fn run_and_kill(
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut lines = BufReader::new(child.stdout.take().unwrap()).split(b'\n');
+    let lines = BufReader::new(child.stdout.take().unwrap()).split(b'\n');
     let mut left = acknowledgements;
-    while let Some(line) = lines.next() {
+    for line in lines {
         let line = String::from_utf8(line.unwrap()).unwrap();
         if let Some((place, id)) = acknowledgement(&line) {
             assert_eq!(journal.insert(place, id), None, "no place is acknowledged twice");

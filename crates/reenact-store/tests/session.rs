@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Waker};
 
 use reenact::format::block::InputBlock;
 use reenact::session::{EndReason, SessionEnded, SessionPayload, SessionStarted, SimulationId};
@@ -239,11 +239,42 @@ fn not_started(sequence: u64) -> String {
     format!("event {sequence} of ID: a session that does not begin with its start")
 }
 
-/// A store whose answers to appends get lost now and then.
+/// What becomes of the answers to appends.
+#[derive(Clone, Copy, Debug)]
+enum Answers {
+    Come,
+    /// Each other one, the first included.
+    GetLost {
+        next: bool,
+    },
+    NeverCome,
+}
+
+/// A store that does what it should and does not always say so.
 #[derive(Debug)]
 struct Deaf {
     store: MemoryStore,
-    deaf: AtomicBool,
+    answers: Mutex<Answers>,
+}
+
+impl Deaf {
+    fn new() -> Arc<Self> {
+        Arc::new(Self { store: MemoryStore::new(1), answers: Mutex::new(Answers::Come) })
+    }
+
+    fn set(&self, answers: Answers) {
+        *self.answers.lock().unwrap() = answers;
+    }
+
+    /// What becomes of the next answer.
+    fn next(&self) -> Answers {
+        let mut answers = self.answers.lock().unwrap();
+        let next = *answers;
+        if let Answers::GetLost { next } = &mut *answers {
+            *next = !*next;
+        }
+        next
+    }
 }
 
 impl EventStore for Deaf {
@@ -254,9 +285,14 @@ impl EventStore for Deaf {
         events: Vec<NewEvent>,
     ) -> BoxFuture<'a, Result<Receipt, AppendError>> {
         Box::pin(async move {
-            let receipt = self.store.append(stream, expected, events).await;
-            let lost = || AppendError::Unavailable { reason: "the answer was lost".into() };
-            if self.deaf.fetch_not(Ordering::Relaxed) { Err(lost()) } else { receipt }
+            let answer = self.store.append(stream, expected, events).await;
+            match self.next() {
+                Answers::Come | Answers::GetLost { next: false } => answer,
+                Answers::GetLost { next: true } => {
+                    Err(AppendError::Unavailable { reason: "the answer was lost".into() })
+                }
+                Answers::NeverCome => std::future::pending().await,
+            }
         })
     }
 
@@ -293,16 +329,37 @@ impl EventStore for Deaf {
 
 #[tokio::test]
 async fn an_append_whose_answer_was_lost_is_there_once() {
-    let deaf = Deaf { store: MemoryStore::new(1), deaf: AtomicBool::new(false) };
-    let store: Arc<dyn EventStore> = Arc::new(deaf);
+    for flushed in [true, false] {
+        let deaf = Deaf::new();
+        let store: Arc<dyn EventStore> = deaf.clone();
+        let mut writer = start(&store).await;
+        deaf.set(Answers::GetLost { next: true });
+        let payloads = payloads();
+        for chunk in payloads[1..].chunks(4) {
+            if let Err(error) = writer.append(chunk.to_vec()).await {
+                assert!(matches!(error, WriteError::Store(AppendError::Unavailable { .. })), "{error}");
+                // Not at once: what comes next may be handed in behind what is not acknowledged.
+                while flushed && writer.flush().await.is_err() {}
+            }
+        }
+        while writer.flush().await.is_err() {}
+        assert_eq!(load(&*store, writer.id()).await.unwrap().1, payloads);
+    }
+}
+
+#[tokio::test]
+async fn an_append_that_was_dropped_half_way_is_there_once() {
+    let deaf = Deaf::new();
+    let store: Arc<dyn EventStore> = deaf.clone();
     let mut writer = start(&store).await;
     let payloads = payloads();
     for chunk in payloads[1..].chunks(4) {
-        let lost = writer.append(chunk.to_vec()).await;
-        if let Err(error) = lost {
-            assert!(matches!(error, WriteError::Store(AppendError::Unavailable { .. })), "{error}");
-            while writer.flush().await.is_err() {}
-        }
+        deaf.set(Answers::NeverCome);
+        let append = std::pin::pin!(writer.append(chunk.to_vec()));
+        let polled = append.poll(&mut Context::from_waker(Waker::noop()));
+        assert!(polled.is_pending());
+        deaf.set(Answers::Come);
     }
+    writer.flush().await.unwrap();
     assert_eq!(load(&*store, writer.id()).await.unwrap().1, payloads);
 }

@@ -4,12 +4,12 @@
 
 use proptest::prelude::*;
 use reenact_store::{
-    EventKind, EventStore, ExpectedSequence, Head, MemoryStore, NewEvent, Position, Sequence,
+    EventKind, EventLog, EventStore, ExpectedSequence, Head, MemoryStore, NewEvent, Position, Sequence,
 };
 use reenact_testkit::store::{check_everything, stream};
 
 proptest! {
-    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(24) })]
 
     #[test]
     fn any_split_gives_the_same_stream_and_the_same_chain(
@@ -20,9 +20,11 @@ proptest! {
         let kind = EventKind::new("Split").unwrap();
         let events: Vec<_> = payloads.into_iter().map(|bytes| NewEvent::new(kind.clone(), bytes)).collect();
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        let whole = runtime.block_on(append(&events, &[events.len()], exact));
-        let split = runtime.block_on(append(&events, &cuts, exact));
-        prop_assert_eq!(whole, split);
+        let append = |store: &dyn EventStore, cuts: &[usize]| runtime.block_on(append(store, &events, cuts, exact));
+        let whole = append(&MemoryStore::new(1), &[events.len()]);
+        prop_assert_eq!(&whole, &append(&MemoryStore::new(1), &cuts));
+        let directory = tempfile::tempdir().unwrap();
+        prop_assert_eq!(&whole, &append(&EventLog::open(directory.path()).unwrap(), &cuts));
     }
 }
 
@@ -30,8 +32,13 @@ proptest! {
 type Stored = Vec<(Sequence, Position, NewEvent)>;
 
 /// The events of the stream and its head after appends of so many events each.
-async fn append(events: &[NewEvent], cuts: &[usize], exact: bool) -> (Stored, Option<Head>) {
-    let (store, stream) = (MemoryStore::new(1), stream("s"));
+async fn append(
+    store: &dyn EventStore,
+    events: &[NewEvent],
+    cuts: &[usize],
+    exact: bool,
+) -> (Stored, Option<Head>) {
+    let stream = stream("s");
     let (mut rest, mut last) = (events, None);
     for cut in cuts {
         let (now, later) = rest.split_at(rest.len().min(*cut));
@@ -42,7 +49,7 @@ async fn append(events: &[NewEvent], cuts: &[usize], exact: bool) -> (Stored, Op
         last = Some(store.append(&stream, expected, now.to_vec()).await.unwrap().last);
         rest = later;
     }
-    let stored = check_everything(&store).await;
+    let stored = check_everything(store).await;
     let stored: Vec<_> =
         stored.iter().map(|event| (event.sequence, event.position, event.to_new())).collect();
     (stored, store.head(&stream).await.unwrap())

@@ -7,6 +7,7 @@ use super::index::{Index, Place};
 use super::storage::Storage;
 use crate::chain::ChainHash;
 use crate::event::{Sequence, Timestamp};
+use crate::limits::LOG_BYTES_MAX;
 
 /// Bytes that are read at once; a block fits.
 const WINDOW_BYTES: usize = 2 * BLOCK_WRITE_MAX;
@@ -59,7 +60,7 @@ impl<'a> Recovery<'a> {
 
     /// Reads to the end: `tail` is then where the log goes on. What the file has after that is torn.
     pub(super) fn run(&mut self) -> Result<(), Damage> {
-        self.check_mark_below()?;
+        self.check_length()?;
         loop {
             self.check_mark_here()?;
             if self.tail.offset >= self.length {
@@ -98,9 +99,10 @@ impl<'a> Recovery<'a> {
         Damage { offset: self.tail.offset, reason: reason.into() }
     }
 
-    /// The log must be as long as it was when its mark was made.
-    fn check_mark_below(&self) -> Result<(), Damage> {
+    /// The log must be as long as it was when its mark was made, and no longer than one may be.
+    fn check_length(&self) -> Result<(), Damage> {
         match self.mark {
+            _ if self.length > LOG_BYTES_MAX => Err(self.damage("it is longer than a log may be")),
             Some(mark) if mark.log != self.log => Err(self.damage("its mark is that of another log")),
             Some(mark) if mark.bytes > self.length => {
                 let reason = format!("it ends here, and reached byte {} before", mark.bytes);

@@ -73,11 +73,16 @@ struct Fixture {
 
 impl Fixture {
     fn new() -> Self {
+        Self::after(Timestamp::default())
+    }
+
+    /// A log without events, whose last one was committed at a time all the same.
+    fn after(timestamp: Timestamp) -> Self {
         let file = tempfile::tempfile().unwrap();
         let header = write_header(LogId::random());
         Storage::write_all_at(&file, &header, 0).unwrap();
         let (log, crc) = read_header(&header).unwrap();
-        let tail = Tail { offset: 32, crc, position: 0, timestamp: Timestamp::default() };
+        let tail = Tail { offset: 32, crc, position: 0, timestamp };
         let fault = Arc::new(Mutex::new(Fault::None));
         let storage = Faulty { file: file.try_clone().unwrap(), fault: Arc::clone(&fault) };
         let shared = Shared::new(Box::new(storage), log, Index::default());
@@ -163,6 +168,16 @@ async fn a_full_disk_refuses_and_the_log_goes_on_when_there_is_room() {
     assert_eq!(log.append(&second).await, Ok(Sequence(1)), "a retry");
     assert_eq!(log.read().await, Ok(vec![first, second]));
     assert_eq!(log.recovered(), 2);
+}
+
+#[tokio::test]
+async fn time_goes_on_where_the_log_ended_although_the_clock_is_behind() {
+    let future = Timestamp(Timestamp::now().0 * 2);
+    let log = Fixture::after(future);
+    log.append(&event()).await.unwrap();
+    let stream = StreamId::new("s").unwrap();
+    let read = log.log.read(&stream, Sequence::FIRST, Direction::Forward, 1).await.unwrap();
+    assert_eq!(read[0].timestamp, future);
 }
 
 #[tokio::test]

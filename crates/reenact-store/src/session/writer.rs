@@ -63,6 +63,9 @@ pub struct SessionWriter {
     exists: bool,
     unsent: VecDeque<Unsent>,
     unsent_bytes: usize,
+    /// How many of them were handed to the store without an answer. They are handed over alike the next
+    /// time: with others behind them they would be no retry, if they are there.
+    sending: usize,
     /// Where the session stands when all that is unsent is acknowledged.
     ahead: Progress,
     /// The block that was read last, to compare inputs with.
@@ -102,8 +105,8 @@ impl SessionWriter {
 
     fn new(store: Arc<dyn EventStore>, id: SessionId, session: Session, trace: Option<TraceContext>) -> Self {
         let ahead = session.progress();
-        let (unsent, unsent_bytes) = (VecDeque::new(), 0);
-        Self { store, id, trace, session, exists: true, unsent, unsent_bytes, ahead, block: None }
+        let (unsent, unsent_bytes, sending) = (VecDeque::new(), 0, 0);
+        Self { store, id, trace, session, exists: true, unsent, unsent_bytes, sending, ahead, block: None }
     }
 
     /// Which session.
@@ -138,12 +141,14 @@ impl SessionWriter {
     pub async fn flush(&mut self) -> Result<Option<Receipt>, AppendError> {
         let mut last = None;
         while !self.unsent.is_empty() {
-            let count = self.next_append();
-            let events = self.unsent.iter().take(count).map(|unsent| unsent.event.clone()).collect();
+            if self.sending == 0 {
+                self.sending = self.next_append();
+            }
+            let events = self.unsent.iter().take(self.sending).map(|unsent| unsent.event.clone()).collect();
             let seen = self.exists.then(|| self.session.last_sequence());
             let expected = ExpectedSequence::after(seen);
             last = Some(self.store.append(self.id.stream(), expected, events).await?);
-            self.acknowledge(count);
+            self.acknowledge();
         }
         Ok(last)
     }
@@ -211,8 +216,9 @@ impl SessionWriter {
         self.unsent.iter().take(APPEND_EVENTS_MAX).take_while(fits).count()
     }
 
-    fn acknowledge(&mut self, count: usize) {
-        for unsent in self.unsent.drain(..count) {
+    /// Folds in what was sent.
+    fn acknowledge(&mut self) {
+        for unsent in self.unsent.drain(..std::mem::take(&mut self.sending)) {
             self.unsent_bytes -= unsent.bytes;
             if self.exists {
                 self.session.apply(&unsent.payload).expect("the rules let it pass when it was taken");
