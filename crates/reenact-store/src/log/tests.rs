@@ -22,6 +22,8 @@ enum Fault {
     /// A write gives an error after its first bytes.
     Write(ErrorKind),
     Sync,
+    /// A sync fails, and the next one does not.
+    SyncOnce,
     /// A write for which there is no room, and cutting the file fails too.
     FullAndStuck,
 }
@@ -47,14 +49,24 @@ impl Storage for Faulty {
         let failed = match self.fault() {
             Fault::Write(kind) => kind,
             Fault::FullAndStuck => ErrorKind::StorageFull,
-            Fault::None | Fault::Sync => return Storage::write_all_at(&self.file, bytes, offset),
+            Fault::None | Fault::Sync | Fault::SyncOnce => {
+                return Storage::write_all_at(&self.file, bytes, offset);
+            }
         };
         Storage::write_all_at(&self.file, &bytes[..bytes.len() / 2], offset)?;
         Err(failed.into())
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        if self.fault() == Fault::Sync { Err(ErrorKind::Other.into()) } else { Ok(()) }
+        let mut fault = self.fault.lock().unwrap();
+        match *fault {
+            Fault::Sync => Err(ErrorKind::Other.into()),
+            Fault::SyncOnce => {
+                *fault = Fault::None;
+                Err(ErrorKind::Other.into())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn set_len(&self, bytes: u64) -> io::Result<()> {
@@ -152,9 +164,23 @@ async fn a_failed_write_or_sync_poisons_the_log_and_reads_go_on() {
 }
 
 #[tokio::test]
+async fn what_waited_behind_a_failed_sync_is_not_acknowledged() {
+    let log = Fixture::new();
+    log.set(Fault::SyncOnce);
+    // More than one block of them.
+    let large = |_| NewEvent { payload: vec![7; 400 << 10].into(), ..event() };
+    let events: Vec<_> = (0..40).map(large).collect();
+    let appends = events.iter().map(|event| Box::pin(log.append(event))).collect();
+    for answer in join(appends).await {
+        assert!(matches!(answer, Err(AppendError::Poisoned { .. })), "{answer:?}");
+    }
+    assert_eq!((log.read().await, log.recovered()), (Ok(Vec::new()), 0));
+}
+
+#[tokio::test]
 async fn a_full_disk_refuses_and_the_log_goes_on_when_there_is_room() {
     let log = Fixture::new();
-    let (first, second) = (event(), event());
+    let (first, second, third) = (event(), event(), event());
     assert_eq!(log.append(&first).await, Ok(Sequence(0)));
     for kind in [ErrorKind::StorageFull, ErrorKind::QuotaExceeded, ErrorKind::FileTooLarge] {
         log.set(Fault::Write(kind));
@@ -163,11 +189,12 @@ async fn a_full_disk_refuses_and_the_log_goes_on_when_there_is_room() {
         assert_eq!(log.recovered(), 1);
     }
     log.set(Fault::None);
-    assert_eq!(log.append(&second).await, Ok(Sequence(1)));
+    assert_eq!(log.append(&third).await, Ok(Sequence(1)));
+    assert_eq!(log.append(&second).await, Ok(Sequence(2)), "it was not there");
     assert_eq!(log.append(&first).await, Ok(Sequence(0)), "a retry");
-    assert_eq!(log.append(&second).await, Ok(Sequence(1)), "a retry");
-    assert_eq!(log.read().await, Ok(vec![first, second]));
-    assert_eq!(log.recovered(), 2);
+    assert_eq!(log.append(&second).await, Ok(Sequence(2)), "a retry");
+    assert_eq!(log.read().await, Ok(vec![first, third, second]));
+    assert_eq!(log.recovered(), 3);
 }
 
 #[tokio::test]
