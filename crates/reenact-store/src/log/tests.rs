@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use super::format::{LogId, read_header, write_header};
 use super::index::Index;
@@ -24,6 +25,8 @@ enum Fault {
     Sync,
     /// A sync fails, and the next one does not.
     SyncOnce,
+    /// A sync takes so long that everything else waits for the next one.
+    Slow,
     /// A write for which there is no room, and cutting the file fails too.
     FullAndStuck,
 }
@@ -49,7 +52,7 @@ impl Storage for Faulty {
         let failed = match self.fault() {
             Fault::Write(kind) => kind,
             Fault::FullAndStuck => ErrorKind::StorageFull,
-            Fault::None | Fault::Sync | Fault::SyncOnce => {
+            Fault::None | Fault::Sync | Fault::SyncOnce | Fault::Slow => {
                 return Storage::write_all_at(&self.file, bytes, offset);
             }
         };
@@ -64,6 +67,10 @@ impl Storage for Faulty {
             Fault::SyncOnce => {
                 *fault = Fault::None;
                 Err(ErrorKind::Other.into())
+            }
+            Fault::Slow => {
+                std::thread::sleep(Duration::from_millis(20));
+                Ok(())
             }
             _ => Ok(()),
         }
@@ -104,7 +111,7 @@ impl Fixture {
             torn_at: None,
             torn_bytes: 0,
             bytes: 32,
-            elapsed: std::time::Duration::ZERO,
+            elapsed: Duration::ZERO,
         };
         let log = EventLog::start(shared, tail, report, None).unwrap();
         Self { log, file, fault }
@@ -244,6 +251,41 @@ async fn what_waits_is_committed_together() {
     assert!(sequences.into_iter().eq(0..200));
     assert!(*commits.borrow() < 200, "{} commits", *commits.borrow());
     assert_eq!(log.recovered(), 200);
+}
+
+#[tokio::test]
+async fn an_append_is_held_against_those_of_its_own_block() {
+    let log = Fixture::new();
+    log.set(Fault::Slow);
+    let (stream, other) = (StreamId::new("s").unwrap(), StreamId::new("other").unwrap());
+    let (a, b, c) = (event(), event(), event());
+    let append = |stream, expected, events: &[&NewEvent]| {
+        log.log.append(stream, expected, events.iter().map(|event| (*event).clone()).collect())
+    };
+    use ExpectedSequence::{Any, Exact, NoStream};
+    let answers = join(vec![
+        append(&other, Any, &[&event()]),
+        append(&stream, NoStream, &[&a, &b]),
+        append(&stream, NoStream, &[&a, &b]),
+        append(&stream, Any, &[&a, &b]),
+        append(&stream, NoStream, &[&b]),
+        append(&stream, Any, &[&b, &c]),
+        append(&stream, Exact(Sequence(1)), &[&c]),
+        append(&stream, Exact(Sequence(1)), &[&c]),
+    ])
+    .await;
+    assert!(*log.log.commits.borrow() <= 3, "{} commits", *log.log.commits.borrow());
+    let first = answers[1].clone().unwrap();
+    assert_eq!((first.first, first.last), (Sequence(0), Sequence(1)));
+    assert!(answers[2] == Ok(first) && answers[3] == Ok(first), "{answers:?}");
+    for (answer, expected) in [(&answers[4], NoStream), (&answers[5], Any)] {
+        let (stream, actual) = (stream.clone(), Some(Sequence(1)));
+        assert_eq!(*answer, Err(AppendError::WrongExpectedSequence { stream, expected, actual }));
+    }
+    assert_eq!(answers[6].clone().unwrap().last, Sequence(2));
+    assert_eq!(answers[6], answers[7]);
+    assert_eq!(log.read().await, Ok(vec![a, b, c]));
+    assert_eq!(log.recovered(), 4);
 }
 
 /// Polls all futures together until each is ready.
