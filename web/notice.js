@@ -1,6 +1,7 @@
 import { adviceFor } from './advice.js';
 import { ApiError } from './api.js';
 import { button, element, icon } from './dom.js';
+import { Failure } from './failure.js';
 
 /**
  * What happened, what holds nevertheless, and what can be done.
@@ -15,17 +16,6 @@ import { button, element, icon } from './dom.js';
  *
  * @typedef {{label: string, id: string, run: () => void, primary?: boolean}} Action
  */
-
-/** A failure that has a code of the table of advice. */
-export class Failure extends Error {
-  /** @param {string} code @param {string} detail */
-  constructor(code, detail) {
-    super(detail);
-    this.name = 'Failure';
-    this.code = code;
-    this.detail = detail;
-  }
-}
 
 /** @param {string} code @param {Partial<Notice>} [more] @returns {Notice} */
 export function noticeOf(code, more = {}) {

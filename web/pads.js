@@ -1,0 +1,118 @@
+import { element, setText } from './dom.js';
+
+/** @typedef {import('./types.js').Column} Column */
+
+const ARROWS = /** @type {Record<string, string>} */ ({ UP: '↑', DOWN: '↓', LEFT: '←', RIGHT: '→' });
+
+/** Bits that a column names; of one that names none, the eight of a usual pad. @param {Column} column */
+export function buttonsOf(column) {
+  const names = column.buttons ?? [];
+  if (names.some((name) => name !== '')) {
+    return names.map((name, bit) => ({ name, bit })).filter(({ name }) => name !== '');
+  }
+  if (column.kind !== 'buttons') return [];
+  return PAD_BUTTONS;
+}
+
+/** What consoles of this kind have: two buttons, then the four directions. */
+const PAD_BUTTONS = [
+  { name: 'X', bit: 0 },
+  { name: 'Z', bit: 1 },
+  { name: 'LEFT', bit: 4 },
+  { name: 'RIGHT', bit: 5 },
+  { name: 'UP', bit: 6 },
+  { name: 'DOWN', bit: 7 },
+];
+
+/** What participants do at the playhead, a row for each. */
+export class Pads {
+  /** @param {Column[]} columns @param {number} participants */
+  constructor(columns, participants) {
+    this.columns = columns;
+    this.rows = Array.from({ length: participants }, (_, participant) => new PadRow(columns, participant));
+    this.root = element('div', { class: 'pads', 'data-testid': 'pads' }, ...this.rows.map((row) => row.root));
+  }
+
+  /** @param {(number[] | null)[]} inputs the values of each participant, null while absent */
+  show(inputs) {
+    this.rows.forEach((row, participant) => row.show(inputs[participant] ?? null));
+  }
+
+  /** @param {number} participant @param {string} who */
+  name(participant, who) {
+    const row = this.rows[participant];
+    if (row) setText(row.who, who);
+  }
+}
+
+class PadRow {
+  /** @param {Column[]} columns @param {number} participant */
+  constructor(columns, participant) {
+    this.who = element('span', { class: 'pad-who' }, `P${participant + 1}`);
+    this.parts = columns.map((column) => (column.kind === 'buttons' ? new ButtonLights(column) : new AxisValue(column)));
+    this.root = element(
+      'div',
+      { class: 'pad', 'data-participant': participant },
+      this.who,
+      element('div', { class: 'pad-parts' }, ...this.parts.map((part) => part.root)),
+    );
+    this.shown = '';
+  }
+
+  /** @param {number[] | null} values */
+  show(values) {
+    const key = values === null ? '-' : values.join();
+    if (key === this.shown) return;
+    this.shown = key;
+    this.root.classList.toggle('absent', values === null);
+    this.parts.forEach((part, n) => part.show(values?.[n] ?? 0));
+  }
+}
+
+class ButtonLights {
+  /** @param {Column} column */
+  constructor(column) {
+    this.lights = inReadingOrder(buttonsOf(column)).map(({ name, bit }) => {
+      const light = element('span', { class: 'light', title: `${column.name}: ${name}` }, ARROWS[name] ?? shortName(name));
+      return { mask: 2 ** bit, light };
+    });
+    this.root = element('span', { class: 'lights' }, ...this.lights.map(({ light }) => light));
+  }
+
+  /** @param {number} value */
+  show(value) {
+    for (const { mask, light } of this.lights) {
+      light.classList.toggle('lit', Math.floor(value / mask) % 2 === 1);
+    }
+  }
+}
+
+class AxisValue {
+  /** @param {Column} column */
+  constructor(column) {
+    this.value = element('output', {}, '0');
+    this.root = element('span', { class: 'axis', title: column.name }, element('span', {}, axisName(column.name)), this.value);
+  }
+
+  /** @param {number} value */
+  show(value) {
+    setText(this.value, String(value));
+  }
+}
+
+/** Directions as on a keyboard, then the rest. @template {{name: string}} T @param {T[]} buttons */
+function inReadingOrder(buttons) {
+  const order = ['LEFT', 'UP', 'DOWN', 'RIGHT'];
+  const rank = (/** @type {T} */ { name }) => (order.includes(name) ? order.indexOf(name) : order.length);
+  return [...buttons].sort((one, other) => rank(one) - rank(other));
+}
+
+/** @param {string} name */
+function shortName(name) {
+  return name.length <= 5 ? name.toLowerCase() : name.slice(0, 4).toLowerCase();
+}
+
+/** @param {string} name */
+function axisName(name) {
+  return name.replace(/^mouse_/, '');
+}
