@@ -36,7 +36,7 @@ const ADVICE = {
 
   // Failures on this side.
   offline: { title: 'The server cannot be reached', advice: 'Check that it runs and that you are connected.' },
-  connection_lost: { title: 'The connection was lost', advice: 'Connecting again; the game goes on meanwhile.' },
+  connection_lost: { title: 'The connection was lost', advice: 'The page connects again by itself; the game goes on.' },
   acknowledged_lost: { title: 'The server no longer has what it acknowledged', advice: 'Watch what is there. Whoever runs the server should know of this.' },
   buffer_full: { title: 'Thirty seconds wait to be acknowledged', advice: 'The game pauses, so that nothing is lost, and goes on by itself.' },
   no_answer: { title: 'The game did not finish a tick within 5 s', advice: 'It was stopped, as it may never finish. What was recorded before is kept.' },

@@ -66,7 +66,7 @@ export function ago(time, now = Date.now()) {
 
 /** @param {string} time RFC 3339 */
 export function fullTime(time) {
-  return new Date(time).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'medium' });
+  return new Date(time).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'short' });
 }
 
 /** The beginning of a hash or id, enough to tell two apart. @param {string} text */

@@ -1,6 +1,6 @@
 import { element, icon } from './dom.js';
 import { counted } from './format.js';
-import { drawFrame, drawPattern, requestPicture } from './pictures.js';
+import { drawPicture, drawPattern, requestPicture } from './pictures.js';
 
 /** @typedef {import('./types.js').Module} Module */
 /** @typedef {import('./types.js').Summary} Summary */
@@ -9,7 +9,7 @@ import { drawFrame, drawPattern, requestPicture } from './pictures.js';
 export function gameCard(module, newest) {
   const canvas = element('canvas', { 'aria-hidden': 'true' });
   drawPattern(canvas, module.module);
-  if (newest) requestPicture(newest.session, (frame) => frame && drawFrame(canvas, frame));
+  if (newest) requestPicture(newest.session, (frame) => frame && drawPicture(canvas, frame));
   const about = [module.console, counted(module.participants, 'participant'), module.bot ? 'bots' : null];
   return element(
     'article',

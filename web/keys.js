@@ -10,7 +10,6 @@ import { buttonsOf } from './pads.js';
  * @property {number} participant
  * @property {Binding[]} bindings
  * @property {{x: number, y: number, buttons: number} | null} pointer columns that the pointer drives, -1 for none
- * @property {string[]} unmapped columns that nothing drives
  */
 
 /** @typedef {'solo' | 'first' | 'second'} Seat who sits at the keyboard: one, or the first or second of two */
@@ -68,9 +67,7 @@ function layout(played, participant, seat) {
     }
   });
   bindings.push(...axisBindings(columns, bindings, own.directions));
-  const driven = new Set([...bindings.map(({ column }) => column), ...(participant === 0 && pointer ? [pointer.x, pointer.y, pointer.buttons] : [])]);
-  const unmapped = columns.filter((_, n) => !driven.has(n) && (participant === 0 || !isPointer(n, pointer))).map(({ name }) => name);
-  return { participant, bindings, pointer: participant === 0 ? pointer : null, unmapped };
+  return { participant, bindings, pointer: participant === 0 ? pointer : null };
 }
 
 /** Axes that follow the pointer: a pair named as a mouse or the like. @param {Column[]} columns */
@@ -81,11 +78,6 @@ function pointerOf(columns) {
   const y = named(/^(mouse|pointer|cursor|touch)_?y$/i, 'axis');
   if (x < 0 || y < 0) return null;
   return { x, y, buttons: named(/^(mouse|pointer|cursor|touch)(_?buttons)?$/i, 'buttons') };
-}
-
-/** @param {number} column @param {Layout['pointer']} pointer */
-function isPointer(column, pointer) {
-  return pointer !== null && [pointer.x, pointer.y, pointer.buttons].includes(column);
 }
 
 /**

@@ -28,7 +28,6 @@ const PAD_BUTTONS = [
 export class Pads {
   /** @param {Column[]} columns @param {number} participants */
   constructor(columns, participants) {
-    this.columns = columns;
     this.rows = Array.from({ length: participants }, (_, participant) => new PadRow(columns, participant));
     this.root = element('div', { class: 'pads', 'data-testid': 'pads' }, ...this.rows.map((row) => row.root));
   }
@@ -49,12 +48,17 @@ class PadRow {
   /** @param {Column[]} columns @param {number} participant */
   constructor(columns, participant) {
     this.who = element('span', { class: 'pad-who' }, `P${participant + 1}`);
-    this.parts = columns.map((column) => (column.kind === 'buttons' ? new ButtonLights(column) : new AxisValue(column)));
+    const isOnlyAxis = columns.filter(({ kind }) => kind === 'axis').length === 1;
+    this.parts = columns.map((column) => (column.kind === 'buttons' ? new ButtonLights(column) : new AxisValue(column, !isOnlyAxis)));
+    const ofMouse = this.parts.filter((_, n) => isMouse(columns[n]?.name ?? ''));
+    const rest = this.parts.filter((part) => !ofMouse.includes(part));
+    // There is one mouse, and the first participant has it.
+    const mouse = ofMouse.length > 0 && participant === 0 ? element('span', { class: 'pad-mouse' }, 'mouse', ...ofMouse.map((part) => part.root)) : null;
     this.root = element(
       'div',
       { class: 'pad', 'data-participant': participant },
       this.who,
-      element('div', { class: 'pad-parts' }, ...this.parts.map((part) => part.root)),
+      element('div', { class: 'pad-parts' }, ...rest.map((part) => part.root), mouse),
     );
     this.shown = '';
   }
@@ -73,7 +77,8 @@ class ButtonLights {
   /** @param {Column} column */
   constructor(column) {
     this.lights = inReadingOrder(buttonsOf(column)).map(({ name, bit }) => {
-      const light = element('span', { class: 'light', title: `${column.name}: ${name}` }, ARROWS[name] ?? shortName(name));
+      const sign = isMouse(column.name) ? name.slice(0, 1).toLowerCase() : (ARROWS[name] ?? shortName(name));
+      const light = element('span', { class: 'light', title: `${column.name}: ${name.toLowerCase()}` }, sign);
       return { mask: 2 ** bit, light };
     });
     this.root = element('span', { class: 'lights' }, ...this.lights.map(({ light }) => light));
@@ -88,10 +93,10 @@ class ButtonLights {
 }
 
 class AxisValue {
-  /** @param {Column} column */
-  constructor(column) {
-    this.value = element('output', {}, '0');
-    this.root = element('span', { class: 'axis', title: column.name }, element('span', {}, axisName(column.name)), this.value);
+  /** @param {Column} column @param {boolean} isNamed */
+  constructor(column, isNamed) {
+    this.value = element('span', { class: 'axis-value' }, '0');
+    this.root = element('span', { class: 'axis', title: column.name }, isNamed ? axisName(column.name) : null, this.value);
   }
 
   /** @param {number} value */
@@ -110,6 +115,11 @@ function inReadingOrder(buttons) {
 /** @param {string} name */
 function shortName(name) {
   return name.length <= 5 ? name.toLowerCase() : name.slice(0, 4).toLowerCase();
+}
+
+/** @param {string} name of a column */
+function isMouse(name) {
+  return /^(mouse|pointer|cursor|touch)/i.test(name);
 }
 
 /** @param {string} name */

@@ -83,6 +83,23 @@ function keep(id, frame) {
   if (kept.size > KEPT_MAX && !oldest.done) kept.delete(oldest.value);
 }
 
+/**
+ * A small picture: enlarged by a whole number first, so that scaling down from there is even and not blurred.
+ * @param {HTMLCanvasElement} canvas @param {Frame} frame
+ */
+export function drawPicture(canvas, frame) {
+  const scale = Math.max(1, Math.ceil(640 / frame.width));
+  const small = document.createElement('canvas');
+  drawFrame(small, frame);
+  canvas.width = frame.width * scale;
+  canvas.height = frame.height * scale;
+  canvas.className = '';
+  const context = canvas.getContext('2d');
+  if (!context) return;
+  context.imageSmoothingEnabled = false;
+  context.drawImage(small, 0, 0, canvas.width, canvas.height);
+}
+
 /** @param {HTMLCanvasElement} canvas @param {Frame} frame */
 export function drawFrame(canvas, frame) {
   if (canvas.width !== frame.width) canvas.width = frame.width;
@@ -97,6 +114,7 @@ export function drawFrame(canvas, frame) {
 export function drawPattern(canvas, hash) {
   canvas.width = 16;
   canvas.height = 9;
+  canvas.className = 'pattern';
   const context = canvas.getContext('2d');
   if (!context) return;
   const digits = Array.from(hash.padEnd(64, '7'), (digit) => Number.parseInt(digit, 16) || 0);

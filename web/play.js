@@ -293,6 +293,7 @@ export class PlayView {
     if (recorder.connection === 'ended' && this.phase !== 'ended') {
       this.pace?.stop();
       this.phase = 'ended';
+      if (this.shownNotice?.kept) this.show({ ...this.shownNotice, kept: this.keptText() });
       this.showPhase();
       if (this.wantsWatching) this.watch();
     } else if (recorder.connection === 'refused' && recorder.notice && this.phase !== 'failed') {
@@ -300,7 +301,7 @@ export class PlayView {
       this.fail({ ...recorder.notice, kept: this.keptText(), actions: this.afterwards() });
       return;
     }
-    if (recorder.notice && recorder.notice.code !== this.shownNotice?.code) this.show({ ...recorder.notice, actions: [this.resumeAction()] });
+    if (recorder.notice && recorder.notice.code !== this.shownNotice?.code) this.show({ ...recorder.notice, kept: this.waitingText(), actions: [this.resumeAction()] });
     else if (!recorder.notice && this.isPassing()) this.hideNotice();
   }
 
@@ -311,7 +312,7 @@ export class PlayView {
   /** @param {boolean} isFull */
   showBuffer(isFull) {
     if (isFull && this.shownNotice?.code !== 'buffer_full') {
-      this.show(noticeOf('buffer_full', { tone: 'warn', kept: this.keptText(), actions: [this.resumeAction()] }));
+      this.show(noticeOf('buffer_full', { tone: 'warn', kept: this.waitingText(), actions: [this.resumeAction()] }));
     } else if (!isFull && this.shownNotice?.code === 'buffer_full') {
       this.hideNotice();
     }
@@ -322,6 +323,12 @@ export class PlayView {
     if (!recorder || !session) return '';
     if (recorder.acknowledged === 0) return 'No tick is acknowledged yet.';
     return `Kept: every tick up to ${recorder.acknowledged} (${clock(recorder.acknowledged, session.rate)}).`;
+  }
+
+  /** While nothing is acknowledged the rest is not lost either. */
+  waitingText() {
+    const kept = this.keptText();
+    return kept === '' ? '' : `${kept} What follows waits in this page.`;
   }
 
   /** @returns {Action} */

@@ -4,6 +4,9 @@ import { keyName } from './keys.js';
 /** @typedef {import('./types.js').Module} Module */
 /** @typedef {import('./keys.js').Layout} Layout */
 
+const WAYS = ['UP', 'LEFT', 'DOWN', 'RIGHT'];
+const KEYS_SHOWN_MAX = 3;
+
 /** Who plays, with which keys. */
 export class PlayPanel {
   /** @param {Module} module @param {() => void} onChange */
@@ -56,28 +59,23 @@ export class PlayPanel {
   }
 
   /** @param {Layout} seat @param {boolean} isNamed */
-  seatKeys({ participant, bindings, pointer, unmapped }, isNamed) {
+  seatKeys({ participant, bindings, pointer }, isNamed) {
     const list = element('dl', { class: 'key-list' });
-    const moves = bindings.filter(({ name, keys }) => isWay(name) && keys.length > 0);
-    if (moves.length > 0) list.append(keyRow('move', moves.flatMap(({ keys }) => keys.slice(0, 1)), moves.flatMap(({ keys }) => keys.slice(1, 2))));
+    const ways = WAYS.flatMap((way) => bindings.find(({ name }) => name === way) ?? []);
+    const group = (/** @type {number} */ n) => ways.flatMap(({ keys }) => keys.slice(n, n + 1));
+    if (ways.length > 0) list.append(keyRow('move', group(0), group(1)));
     for (const { name, keys } of bindings) {
-      if (!isWay(name)) list.append(keyRow(name.toLowerCase(), keys));
+      if (!WAYS.includes(name)) list.append(keyRow(name.toLowerCase(), keys.slice(0, KEYS_SHOWN_MAX)));
     }
     if (pointer) list.append(wordsRow('mouse', 'over the picture'));
-    for (const name of unmapped) list.append(wordsRow(name, 'stays 0'));
     return [isNamed ? element('h3', {}, `Player ${participant + 1}`) : null, list].filter((part) => part !== null);
   }
-}
-
-/** @param {string} name */
-function isWay(name) {
-  return ['UP', 'DOWN', 'LEFT', 'RIGHT'].includes(name);
 }
 
 /** @param {string} does @param {...string[]} groups of keys, each as good as the others */
 function keyRow(does, ...groups) {
   const shown = groups.filter((keys) => keys.length > 0);
-  const keys = shown.flatMap((group, n) => [n > 0 ? element('span', { class: 'or' }, 'or') : null, ...group.map((code) => element('kbd', {}, keyName(code)))]);
+  const keys = shown.map((group) => element('span', { class: 'key-group' }, ...group.map((code) => element('kbd', {}, keyName(code)))));
   return element('div', {}, element('dt', {}, does), element('dd', {}, ...(shown.length > 0 ? keys : ['no key'])));
 }
 

@@ -1,11 +1,13 @@
 import { element, setText } from './dom.js';
 import { ago, counted, fullTime, lengthOf } from './format.js';
-import { drawFrame, drawPattern, forgetPicture, requestPicture } from './pictures.js';
+import { drawPicture, drawPattern, forgetPicture, requestPicture } from './pictures.js';
 
 /** @typedef {import('./types.js').Summary} Summary */
 
 /** A picture of a recording is made anew when so many times as many ticks are there. */
 const REDRAW_GROWTH = 3;
+/** Most sessions were stopped by whoever played. */
+const NOTHING_TO_SAY = { text: '', tone: '', isLive: false };
 
 /** One session of the library; it is updated in place while the session grows. */
 export class SessionCard {
@@ -70,7 +72,7 @@ export class SessionCard {
     this.drawnTicks = ticks;
     this.takeBack = requestPicture(session, (frame) => {
       this.takeBack = null;
-      if (frame) drawFrame(this.canvas, frame);
+      if (frame) drawPicture(this.canvas, frame);
     });
   }
 
@@ -79,7 +81,7 @@ export class SessionCard {
     this.summary = summary;
     setText(this.length, lengthOf(summary.ticks, summary.rate));
     setText(this.when, ago(summary.started_at));
-    const { text, tone, isLive } = stateOf(summary);
+    const { text, tone, isLive } = summary.end?.reason === 'stopped' ? NOTHING_TO_SAY : stateOf(summary);
     const shown = `${tone} ${text}`;
     if (this.badge.dataset.shown !== shown) {
       this.badge.dataset.shown = shown;
@@ -93,7 +95,7 @@ export class SessionCard {
 }
 
 /**
- * How a session stands, in a word. One that was stopped needs none.
+ * How a session stands, in a word.
  * @param {Summary} summary @returns {{text: string, tone: string, isLive?: boolean}}
  */
 export function stateOf({ state, end }) {

@@ -1,3 +1,4 @@
+import * as api from './api.js';
 import { element, isTyping } from './dom.js';
 import { clock, tickAt } from './format.js';
 import { helpDialog } from './help.js';
@@ -71,6 +72,7 @@ export class WatchView {
   open() {
     this.notices.replaceChildren();
     this.screen.cover(element('p', { role: 'status' }, 'Opening the session'));
+    this.deck.inert = true;
     this.link = new PlayerLink(this.id, {
       onSession: (session) => this.setUp(session),
       onOpened: (opened) => this.onOpened(opened),
@@ -117,6 +119,7 @@ export class WatchView {
   /** @param {Opened} opened */
   onOpened(opened) {
     this.screen.cover();
+    this.deck.inert = false;
     this.takeOver(opened);
     this.seek(this.startTick ?? this.playhead);
     this.startTick = null;
@@ -298,10 +301,18 @@ export class WatchView {
     this.isPlaying = false;
     this.transport?.showPlaying(false, this.rate);
     this.screen.cover();
+    this.deck.inert = true;
     this.startTick = this.playhead;
     const again = { label: 'Load it again', id: 'again', run: () => this.open() };
     const library = { label: code === 'module_missing' ? 'Upload it in the library' : 'Go to the library', id: 'to-library', run: () => void (location.hash = '#/') };
     this.show(noticeOf(code, { detail, actions: code === 'unknown_session' ? [library] : [again, library] }));
+    if (this.session && this.verdict === null) void this.loadVerdict(this.session);
+  }
+
+  /** The server's verdict is worth knowing also where nothing can be played. @param {Session} session */
+  async loadVerdict(session) {
+    const known = await api.keyframes(session.session).catch(() => null);
+    if (known && !this.isClosed) this.panel.showVerdict(known.verdict, session);
   }
 
   /** @param {Notice} notice */

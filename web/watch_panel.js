@@ -22,7 +22,7 @@ export class WatchPanel {
     this.reload.hidden = true;
     this.download = element('a', { class: 'button plain', download: '', 'data-testid': 'download' }, icon('download'), element('span', {}, 'Download'));
     this.share = button('Copy link', { id: 'share', icon: 'link', title: 'A link to this tick  U' }, onShare);
-    this.comparedLine = element('p', { class: 'check-line', 'data-testid': 'compared' });
+    this.comparedLine = element('p', { class: 'check-line', 'data-testid': 'compared' }, icon('help'), element('span', {}, 'Nothing compared here yet'));
     this.comparedBar = element('div', { class: 'check-done' });
     this.verdictLine = element('p', { class: 'check-line', 'data-testid': 'verdict' });
     this.stateHash = element('code', { class: 'hash', 'data-testid': 'state-hash' }, '–');
@@ -57,7 +57,7 @@ export class WatchPanel {
     this.badge.className = `badge ${tone}`;
     this.badge.replaceChildren(...(isLive ? [element('span', { class: 'dot pulse' })] : []), text);
     this.badge.title = session.end?.detail ?? '';
-    setText(this.about, `${fullTime(session.started_at)}, ${lengthOf(session.ticks, session.rate)}, ${counted(session.participants, 'participant')}`);
+    setText(this.about, `${fullTime(session.started_at)} · ${lengthOf(session.ticks, session.rate)}`);
     this.download.href = api.replayAddress(session.session);
     this.reload.hidden = session.state === 'ended';
     this.showDetails(session);
@@ -74,6 +74,7 @@ export class WatchPanel {
       ['Seed', copyable(session.seed)],
       ['Rate', `${Number(perSecond.toFixed(2))} ticks a second`],
       ['Length', counted(session.ticks, 'tick')],
+      ['Participants', String(session.participants)],
       ['Hashes', session.hash_every > 0 ? `every ${counted(session.hash_every, 'tick')}` : 'none'],
       ['Limits', `${grouped(simulation.limits?.memory_pages ?? 0)} pages, ${grouped(simulation.limits?.stack_bytes ?? 0)} bytes of stack`],
     ]);
@@ -90,7 +91,7 @@ export class WatchPanel {
       if (this.comparedLine.dataset.shown === key) return;
       this.comparedLine.dataset.shown = key;
       this.comparedLine.className = 'check-line bad';
-      this.comparedLine.replaceChildren(icon('warn'), element('span', {}, `Compared here: mismatch at tick ${grouped(mismatch)} `, this.goTo(mismatch, session)));
+      this.comparedLine.replaceChildren(icon('warn'), element('span', {}, `Compared here: mismatch at tick ${grouped(mismatch)}`, this.goTo(mismatch, session)));
       return;
     }
     const text = recorded === 0 ? 'This session has no hashes to compare.' : `${grouped(compared)} of ${counted(recorded, 'recorded hash', 'recorded hashes')} compared here, all equal`;
@@ -111,7 +112,7 @@ export class WatchPanel {
       line.replaceChildren(icon('check'), element('span', {}, `Server: verified, ${counted(verdict.ticks, 'tick')} and ${counted(verdict.hashes, 'hash', 'hashes')}`));
     } else if (verdict.result === 'mismatch') {
       line.classList.add('bad');
-      line.replaceChildren(icon('warn'), element('span', {}, `Server: mismatch at tick ${grouped(verdict.tick)} `, this.goTo(verdict.tick, session), element('span', { class: 'detail' }, verdict.detail)));
+      line.replaceChildren(icon('warn'), element('span', {}, `Server: mismatch at tick ${grouped(verdict.tick)}`, this.goTo(verdict.tick, session), element('span', { class: 'detail' }, verdict.detail)));
     } else {
       line.classList.add('warn');
       line.replaceChildren(icon('help'), element('span', {}, 'Server: not verifiable', element('span', { class: 'detail' }, verdict.detail)));
@@ -120,7 +121,7 @@ export class WatchPanel {
 
   /** @param {number} tick @param {Session} session */
   goTo(tick, session) {
-    const link = element('button', { type: 'button', class: 'text-button' }, `go to ${clock(tick, session.rate)}`);
+    const link = element('button', { type: 'button', class: 'text-button' }, `Go to ${clock(tick, session.rate)}`);
     link.addEventListener('click', () => this.onGoTo(tick));
     return link;
   }

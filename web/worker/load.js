@@ -35,7 +35,7 @@ async function compileBytes(bytes) {
   }
 }
 
-/** A simulation at tick 0 of a session. @param {Session} session @param {WebAssembly.Module} wasm */
+/** A simulation at tick 0 of a session. @param {Session & {bot?: boolean}} session @param {WebAssembly.Module} wasm */
 export async function startSimulation(session, wasm) {
   try {
     return await createSimulation({ wasm, session });
