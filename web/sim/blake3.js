@@ -98,14 +98,19 @@ export class Hasher {
     this.block = new Int32Array(BLOCK_BYTES / 4);
     this.blockBytes = new Uint8Array(this.block.buffer);
     this.parent = new Int32Array(BLOCK_BYTES / 4);
-    this.reset();
+    /** How many finished subtrees there are, and chunks. */
+    this.subtrees = 0;
+    this.chunks = 0;
+    /** Bytes in the block under way, and blocks of the chunk before it. */
+    this.filled = 0;
+    this.blocks = 0;
+    this.chain.set(IV, 0);
   }
 
   /** Forgets everything. */
   reset() {
     this.subtrees = 0;
     this.chunks = 0;
-    /** Bytes in the block under way, and blocks of the chunk before it. */
     this.filled = 0;
     this.blocks = 0;
     this.chain.set(IV, 0);

@@ -146,6 +146,7 @@ export class Simulation {
     const guest = this.#guest;
     guest.memory = null;
     this.#console = this.isCart ? new Wasm4Console(guest) : null;
+    /** @type {WebAssembly.Imports} */
     const imports = this.#console ? { env: this.#console.imports() } : { reenact1: reenact1Imports(guest) };
     try {
       this.#exports = new WebAssembly.Instance(this.#module, imports).exports;
