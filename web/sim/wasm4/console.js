@@ -156,14 +156,19 @@ export class Wasm4Console {
   picture() {
     const memory = this.guest.bytes();
     const rgba = new Uint8ClampedArray(WIDTH * HEIGHT * 4);
-    const pixels = new Uint32Array(rgba.buffer);
-    const colours = [0, 1, 2, 3].map((n) => {
-      const [blue, green, red] = memory.subarray(PALETTE + 4 * n);
-      return ((0xff << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+    const pixels = new Int32Array(rgba.buffer);
+    const colours = Int32Array.from([0, 4, 8, 12], (at) => {
+      const [blue, green, red] = memory.subarray(PALETTE + at);
+      return (0xff << 24) | (blue << 16) | (green << 8) | red;
     });
+    let pixel = 0;
     for (let at = FRAME; at < FRAME_END; at += 1) {
-      const first = (at - FRAME) * 4;
-      for (let n = 0; n < 4; n += 1) pixels[first + n] = colours[(memory[at] >> (2 * n)) & 3];
+      const byte = memory[at];
+      pixels[pixel] = colours[byte & 3];
+      pixels[pixel + 1] = colours[(byte >> 2) & 3];
+      pixels[pixel + 2] = colours[(byte >> 4) & 3];
+      pixels[pixel + 3] = colours[byte >> 6];
+      pixel += 4;
     }
     return { width: WIDTH, height: HEIGHT, rgba };
   }
