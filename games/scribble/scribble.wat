@@ -148,5 +148,7 @@
     (call $trace (call $between (i32.const 0) (i32.const 0x10000)))
     (call $traceUtf8 (local.get $address) (call $length (local.get $address)))
     (call $traceUtf16 (local.get $address) (call $length (local.get $address)))
-    (drop (call $diskw (call $between (i32.const 0) (i32.const 0xfc01)) (call $between (i32.const 0) (i32.const 2000))))
-    (drop (call $diskr (call $between (i32.const 0x2000) (i32.const 0xf000)) (call $between (i32.const 0) (i32.const 2000))))))
+    (drop (call $diskw
+      (call $between (i32.const 0) (i32.const 0xfc01)) (call $between (i32.const 0) (i32.const 2000))))
+    (drop (call $diskr
+      (call $between (i32.const 0x2000) (i32.const 0xf000)) (call $between (i32.const 0) (i32.const 2000))))))

@@ -4,6 +4,8 @@
 // and nothing is allocated for one. Words are read in the machine's own order, which must be little-endian, as
 // it is wherever WebAssembly runs today.
 
+import { toHex } from './bytes.js';
+
 const CHUNK_BYTES = 1024;
 const BLOCK_BYTES = 64;
 /** A tree over 2^53 bytes is not deeper. */
@@ -98,14 +100,19 @@ export class Hasher {
     this.block = new Int32Array(BLOCK_BYTES / 4);
     this.blockBytes = new Uint8Array(this.block.buffer);
     this.parent = new Int32Array(BLOCK_BYTES / 4);
-    this.reset();
+    /** How many finished subtrees there are, and chunks. */
+    this.subtrees = 0;
+    this.chunks = 0;
+    /** Bytes in the block under way, and blocks of the chunk before it. */
+    this.filled = 0;
+    this.blocks = 0;
+    this.chain.set(IV, 0);
   }
 
   /** Forgets everything. */
   reset() {
     this.subtrees = 0;
     this.chunks = 0;
-    /** Bytes in the block under way, and blocks of the chunk before it. */
     this.filled = 0;
     this.blocks = 0;
     this.chain.set(IV, 0);
@@ -188,10 +195,7 @@ export class Hasher {
     const flags = (this.blocks === 0 ? CHUNK_START : 0) | CHUNK_END | (this.subtrees === 0 ? ROOT : 0);
     compress(this.chain, 0, this.block, 0, this.chunks, this.filled, flags);
     while (this.subtrees > 0) this.mergeUnder(this.subtrees === 1 ? ROOT : 0, 0);
-    const digest = new Uint8Array(this.chain.buffer, 0, 32);
-    let hex = '';
-    for (const byte of digest) hex += (byte < 16 ? '0' : '') + byte.toString(16);
-    return hex;
+    return toHex(new Uint8Array(this.chain.buffer, 0, 32));
   }
 }
 

@@ -58,11 +58,13 @@ export class ByteReader {
    */
   varint(what, max = Infinity) {
     let value = 0;
+    let scale = 1;
     for (let n = 0; n < 10; n += 1) {
       if (this.at + n >= this.bytes.length) throw this.error(`${what} is cut off`);
       const byte = this.bytes[this.at + n];
       if (n === 9 && byte > 1) break;
-      value += (byte & 0x7f) * 2 ** (7 * n);
+      value += (byte & 0x7f) * scale;
+      scale *= 128;
       if (byte >= 0x80) continue;
       if ((n > 0 && byte === 0) || value > max) break;
       this.at += n + 1;
@@ -70,4 +72,16 @@ export class ByteReader {
     }
     throw this.error(`${what} is not a canonical number or out of range`);
   }
+}
+
+const HEX = Array.from({ length: 256 }, (_, byte) => byte.toString(16).padStart(2, '0'));
+
+/**
+ * Bytes in lowercase hex digits.
+ * @param {Uint8Array} bytes
+ */
+export function toHex(bytes) {
+  let hex = '';
+  for (let n = 0; n < bytes.length; n += 1) hex += HEX[bytes[n]];
+  return hex;
 }

@@ -115,7 +115,6 @@ export function int(value) {
  * A result under whatever signature the module imports the function: of text, engines make an i32, an i64 and
  * a float alike, of a number no i64.
  * @param {number} value
- * @returns {any}
  */
 export function result(value) {
   return value === 0 ? '0' : String(value);

@@ -1,7 +1,7 @@
 // Reads replay files, format version 1: docs/spec/replay-format.md.
 
 import { blake3 } from './blake3.js';
-import { ByteReader } from './bytes.js';
+import { ByteReader, toHex } from './bytes.js';
 import { crc32c } from './crc32c.js';
 import { DecodeError } from './errors.js';
 import { TRAP_CLASSES } from './failure.js';
@@ -367,11 +367,6 @@ function decodeReason(message) {
   if (!failed.has(3)) throw message.error('a failure of no kind');
   const limit = failed.message(3);
   return { reason: 'failed', detail: `${limit.text(1)} above the limit of ${limit.uint64(2)}` };
-}
-
-/** @param {Uint8Array} bytes */
-function toHex(bytes) {
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 /** @param {Uint8Array} bytes */

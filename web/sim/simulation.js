@@ -146,6 +146,7 @@ export class Simulation {
     const guest = this.#guest;
     guest.memory = null;
     this.#console = this.isCart ? new Wasm4Console(guest) : null;
+    /** @type {WebAssembly.Imports} */
     const imports = this.#console ? { env: this.#console.imports() } : { reenact1: reenact1Imports(guest) };
     try {
       this.#exports = new WebAssembly.Instance(this.#module, imports).exports;
@@ -435,17 +436,17 @@ function decodePicture(bytes, { width, height, format }) {
   }
   if (format !== 'rgb332' || pixels.length !== count) return null;
   const rgba = new Uint8ClampedArray(count * 4);
-  const words = new Uint32Array(rgba.buffer);
+  const words = new Int32Array(rgba.buffer);
   for (let n = 0; n < count; n += 1) words[n] = RGB332[pixels[n]];
   return { width, height, rgba };
 }
 
 /** Red in the top three bits, then three of green and two of blue, each stretched over 0 to 255. */
-const RGB332 = Uint32Array.from({ length: 256 }, (_, pixel) => {
+const RGB332 = Int32Array.from({ length: 256 }, (_, pixel) => {
   const red = Math.floor(((pixel >> 5) * 255) / 7);
   const green = Math.floor((((pixel >> 2) & 7) * 255) / 7);
   const blue = (pixel & 3) * 85;
-  return ((0xff << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+  return (0xff << 24) | (blue << 16) | (green << 8) | red;
 });
 
 /**

@@ -166,8 +166,8 @@ function canCopyWords(sprite, bits) {
  */
 function copyWords({ memory, words }, sprite, bits) {
   const { left, top, columns, rows, start, stepX, stepY } = samples;
-  const [m0, m1, m2, m3] = masks;
-  const [p0, p1, p2, p3] = paints;
+  const m0 = masks[0], m1 = masks[1], m2 = masks[2], m3 = masks[3];
+  const p0 = paints[0], p1 = paints[1], p2 = paints[2], p3 = paints[3];
   let done = 0;
   while (done < columns) {
     const indent = (left + done) & 15;

@@ -12,6 +12,7 @@ import { trace, traceUtf16, traceUtf8, tracef } from './trace.js';
  * @typedef {import('../guest.js').Guest} Guest
  * @typedef {import('../inputs.js').Inputs} Inputs
  * @typedef {number | bigint | undefined} Argument
+ * @typedef {(...args: Argument[]) => string} HostFunction a text as result suits every signature
  */
 
 export const PARTICIPANTS = 4;
@@ -45,77 +46,60 @@ export class Wasm4Console {
   /**
    * What a cart imports from `env`. A signature that differs from the console's is met as JavaScript does:
    * missing parameters are 0, surplus ones are passed over, a missing result is 0.
-   * @returns {Record<string, (...args: any[]) => any>}
+   * @returns {Record<string, HostFunction>}
    */
   imports() {
     return { ...this.#shapes(), ...this.#texts(), ...this.#others() };
   }
 
-  /** @returns {Record<string, (...args: any[]) => any>} */
+  /** @returns {Record<string, HostFunction>} */
   #shapes() {
     return {
-      /** @type {(a: Argument, b: Argument, c: Argument, d: Argument, e: Argument, f: Argument) => any} */
       blit: (a, b, c, d, e, f) => {
         const width = int(d);
         drawBlit(this.screen, int(a) >>> 0, int(b), int(c), width, int(e), 0, 0, width, int(f));
         return NOTHING;
       },
-      /** @type {(a: Argument, b: Argument, c: Argument, d: Argument, e: Argument, f: Argument, g: Argument, h: Argument, i: Argument) => any} */
       blitSub: (a, b, c, d, e, f, g, h, i) => {
         drawBlit(this.screen, int(a) >>> 0, int(b), int(c), int(d), int(e), int(f), int(g), int(h), int(i));
         return NOTHING;
       },
-      /** @type {(a: Argument, b: Argument, c: Argument, d: Argument) => any} */
       line: (a, b, c, d) => (this.screen.line(int(a), int(b), int(c), int(d)), NOTHING),
-      /** @type {(a: Argument, b: Argument, c: Argument) => any} */
       hline: (a, b, c) => (this.screen.hline(int(a), int(b), int(c)), NOTHING),
-      /** @type {(a: Argument, b: Argument, c: Argument) => any} */
       vline: (a, b, c) => (this.screen.vline(int(a), int(b), int(c)), NOTHING),
-      /** @type {(a: Argument, b: Argument, c: Argument, d: Argument) => any} */
       oval: (a, b, c, d) => (drawOval(this.screen, int(a), int(b), int(c), int(d)), NOTHING),
-      /** @type {(a: Argument, b: Argument, c: Argument, d: Argument) => any} */
       rect: (a, b, c, d) => (this.screen.rect(int(a), int(b), int(c), int(d)), NOTHING),
     };
   }
 
-  /** @returns {Record<string, (...args: any[]) => any>} */
+  /** @returns {Record<string, HostFunction>} */
   #texts() {
     return {
-      /** @type {(a: Argument, b: Argument, c: Argument) => any} */
       text: (a, b, c) => (drawText(this.screen, int(a) >>> 0, int(b), int(c)), NOTHING),
-      /** @type {(a: Argument, b: Argument, c: Argument, d: Argument) => any} */
       textUtf8: (a, b, c, d) => {
         drawTextUtf8(this.screen, int(a) >>> 0, int(b) >>> 0, int(c), int(d));
         return NOTHING;
       },
-      /** @type {(a: Argument, b: Argument, c: Argument, d: Argument) => any} */
       textUtf16: (a, b, c, d) => {
         drawTextUtf16(this.screen, int(a) >>> 0, int(b) >>> 0, int(c), int(d));
         return NOTHING;
       },
-      /** @type {(a: Argument) => any} */
       trace: (a) => this.#trace(trace(this.guest.bytes(), int(a) >>> 0)),
-      /** @type {(a: Argument, b: Argument) => any} */
       traceUtf8: (a, b) => this.#trace(traceUtf8(this.guest.bytes(), int(a) >>> 0, int(b) >>> 0)),
-      /** @type {(a: Argument, b: Argument) => any} */
       traceUtf16: (a, b) => this.#trace(traceUtf16(this.guest.bytes(), int(a) >>> 0, int(b) >>> 0)),
-      /** @type {(a: Argument, b: Argument) => any} */
       tracef: (a, b) => this.#trace(tracef(this.guest.bytes(), int(a) >>> 0, int(b) >>> 0)),
     };
   }
 
-  /** @returns {Record<string, (...args: any[]) => any>} */
+  /** @returns {Record<string, HostFunction>} */
   #others() {
     return {
-      /** @type {(a: Argument, b: Argument, c: Argument, d: Argument) => any} */
       tone: (a, b, c, d) => {
         const parts = Int32Array.of(int(a), int(b), int(c), int(d));
         this.guest.markIfRoom(MARK_TONE, new Uint8Array(parts.buffer));
         return NOTHING;
       },
-      /** @type {(a: Argument, b: Argument) => any} */
       diskr: (a, b) => result(this.#readDisk(int(a) >>> 0, int(b) >>> 0)),
-      /** @type {(a: Argument, b: Argument) => any} */
       diskw: (a, b) => result(this.#writeDisk(int(a) >>> 0, int(b) >>> 0)),
     };
   }
@@ -172,14 +156,19 @@ export class Wasm4Console {
   picture() {
     const memory = this.guest.bytes();
     const rgba = new Uint8ClampedArray(WIDTH * HEIGHT * 4);
-    const pixels = new Uint32Array(rgba.buffer);
-    const colours = [0, 1, 2, 3].map((n) => {
-      const [blue, green, red] = memory.subarray(PALETTE + 4 * n);
-      return ((0xff << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+    const pixels = new Int32Array(rgba.buffer);
+    const colours = Int32Array.from([0, 4, 8, 12], (at) => {
+      const [blue, green, red] = memory.subarray(PALETTE + at);
+      return (0xff << 24) | (blue << 16) | (green << 8) | red;
     });
+    let pixel = 0;
     for (let at = FRAME; at < FRAME_END; at += 1) {
-      const first = (at - FRAME) * 4;
-      for (let n = 0; n < 4; n += 1) pixels[first + n] = colours[(memory[at] >> (2 * n)) & 3];
+      const byte = memory[at];
+      pixels[pixel] = colours[byte & 3];
+      pixels[pixel + 1] = colours[(byte >> 2) & 3];
+      pixels[pixel + 2] = colours[(byte >> 4) & 3];
+      pixels[pixel + 3] = colours[byte >> 6];
+      pixel += 4;
     }
     return { width: WIDTH, height: HEIGHT, rgba };
   }
