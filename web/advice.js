@@ -38,6 +38,7 @@ const ADVICE = {
   offline: { title: 'The server cannot be reached', advice: 'Check that it runs and that you are connected.' },
   connection_lost: { title: 'The connection was lost', advice: 'The page connects again by itself; the game goes on.' },
   acknowledged_lost: { title: 'The server no longer has what it acknowledged', advice: 'Watch what is there. Whoever runs the server should know of this.' },
+  session_lost: { title: 'The server no longer has this session', advice: 'Whoever runs the server should know of this. Play again to begin another session.' },
   buffer_full: { title: 'Thirty seconds wait to be acknowledged', advice: 'The game pauses, so that nothing is lost, and goes on by itself.' },
   no_answer: { title: 'The game did not finish a tick within 5 s', advice: 'It was stopped, as it may never finish. What was recorded before is kept.' },
   worker_died: { title: 'The simulation stopped unexpectedly', advice: 'Load it again. If this returns, the browser may be out of memory.' },

@@ -9,6 +9,9 @@ import { adviceFor } from './advice.js';
  * @typedef {import('./types.js').Verdict} Verdict
  */
 
+const BUSY_TRIES = 4;
+const BUSY_MILLIS = 250;
+
 /** Why the service did not give what was asked for. */
 export class ApiError extends Error {
   /** @param {string} code @param {string} detail @param {number} status 0 if there was no answer */
@@ -43,14 +46,26 @@ async function problemOf(response) {
   return new ApiError(code, String(detail), response.status);
 }
 
-/** @param {string} path @param {RequestInit} [init] */
-async function json(path, init) {
-  return (await request(path, init)).json();
+/** Asks again when the server is busy for a moment. @param {string} path @param {AbortSignal} [signal] */
+async function get(path, signal) {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await request(path, { signal: signal ?? null });
+    } catch (error) {
+      if (!(error instanceof ApiError) || error.code !== 'busy' || tries === BUSY_TRIES) throw error;
+      await new Promise((resolve) => setTimeout(resolve, BUSY_MILLIS * (tries + 1)));
+    }
+  }
+}
+
+/** @param {string} path @param {AbortSignal} [signal] */
+async function json(path, signal) {
+  return (await get(path, signal)).json();
 }
 
 /** @param {string} path @param {AbortSignal} [signal] */
 async function bytes(path, signal) {
-  return new Uint8Array(await (await request(path, { signal: signal ?? null })).arrayBuffer());
+  return new Uint8Array(await (await get(path, signal)).arrayBuffer());
 }
 
 /** @param {string} text */
@@ -78,7 +93,7 @@ export function sessions({ limit, after }) {
 
 /** @param {string} id @param {AbortSignal} [signal] @returns {Promise<Session>} */
 export function session(id, signal) {
-  return json(`/v1/sessions/${safe(id)}`, { signal: signal ?? null });
+  return json(`/v1/sessions/${safe(id)}`, signal);
 }
 
 /** @param {string} id @param {AbortSignal} [signal] */

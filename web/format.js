@@ -69,6 +69,12 @@ export function fullTime(time) {
   return new Date(time).toLocaleString('en-GB', { dateStyle: 'medium', timeStyle: 'short' });
 }
 
+/** What a game is called; carts do not say. @param {{game: string, console: string, module: string | null}} of */
+export function titleOf({ game, console, module }) {
+  if (game !== '') return game;
+  return `${console === 'wasm4' ? 'Cart' : 'Game'} ${(module ?? '').slice(0, 6)}`.trim();
+}
+
 /** The beginning of a hash or id, enough to tell two apart. @param {string} text */
 export function short(text) {
   return text.slice(0, 12);

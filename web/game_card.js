@@ -1,5 +1,5 @@
 import { element, icon } from './dom.js';
-import { counted } from './format.js';
+import { counted, titleOf } from './format.js';
 import { drawPicture, drawPattern, requestPicture } from './pictures.js';
 
 /** @typedef {import('./types.js').Module} Module */
@@ -10,6 +10,7 @@ export function gameCard(module, newest) {
   const canvas = element('canvas', { 'aria-hidden': 'true' });
   drawPattern(canvas, module.module);
   if (newest) requestPicture(newest.session, (frame) => frame && drawPicture(canvas, frame));
+  const title = titleOf(module);
   const about = [module.console, counted(module.participants, 'participant'), module.bot ? 'bots' : null];
   return element(
     'article',
@@ -18,12 +19,12 @@ export function gameCard(module, newest) {
     element(
       'div',
       { class: 'game-text' },
-      element('h2', { title: module.game }, module.game),
+      element('h2', { title }, title),
       element('div', { class: 'meta', title: `Module ${module.module}` }, about.filter(Boolean).join(' · ')),
     ),
     element(
       'a',
-      { class: 'button primary', href: `#/play/${module.module}`, 'data-testid': 'play', 'aria-label': `Play ${module.game}` },
+      { class: 'button primary', href: `#/play/${module.module}`, 'data-testid': 'play', 'aria-label': `Play ${title}` },
       icon('play'),
       'Play',
     ),

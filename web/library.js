@@ -1,6 +1,6 @@
 import * as api from './api.js';
 import { button, element, setText } from './dom.js';
-import { grouped } from './format.js';
+import { grouped, titleOf } from './format.js';
 import { gameCard } from './game_card.js';
 import { explain, noticeElement, noticeOf } from './notice.js';
 import { stopPictures } from './pictures.js';
@@ -125,7 +125,7 @@ export class LibraryView {
 
   showGames() {
     const wanted = this.filter.value.trim().toLowerCase();
-    const found = this.modules.filter(({ game }) => game.toLowerCase().includes(wanted));
+    const found = this.modules.filter((module) => `${titleOf(module)} ${module.module}`.toLowerCase().includes(wanted));
     const shown = this.isShowingAll || wanted !== '' ? found : found.slice(0, GAMES_FIRST);
     const cards = shown.map((module) => gameCard(module, this.newestOf(module.module)));
     this.games.replaceChildren(...cards, ...(this.upload ? [this.upload] : []));

@@ -9,6 +9,8 @@ import { bytesOf, grouped } from './format.js';
  */
 
 const COLOURS = 8;
+/** What carts emit, by kind; they do not name it. @type {Record<number, string>} */
+const CART_KINDS = { 1: 'tone', 2: 'trace' };
 /** So many dots can be told apart on a line; kinds with more are hidden until somebody asks for them. */
 const READABLE_MAX = 120;
 
@@ -31,7 +33,7 @@ export class MarkLegend {
     const counts = new Map();
     for (const { kind } of marks) counts.set(kind, (counts.get(kind) ?? 0) + 1);
     for (const kind of [...counts.keys()].sort((one, other) => one - other)) {
-      const name = names.find((named) => named.kind === kind)?.name.toLowerCase() ?? `kind ${kind}`;
+      const name = names.find((named) => named.kind === kind)?.name.toLowerCase() ?? CART_KINDS[this.console === 'wasm4' ? kind : 0] ?? `kind ${kind}`;
       const count = counts.get(kind);
       const known = this.kinds.get(kind);
       if (known) known.count = count;

@@ -4,11 +4,15 @@ import { element, setText } from './dom.js';
 
 const ARROWS = /** @type {Record<string, string>} */ ({ UP: '↑', DOWN: '↓', LEFT: '←', RIGHT: '→' });
 
-/** Bits that a column names; of one that names none, the eight of a usual pad. @param {Column} column */
+/**
+ * Bits that a column names, in capitals; of one that names none, those of a usual pad. What is reserved has no
+ * button.
+ * @param {Column} column
+ */
 export function buttonsOf(column) {
   const names = column.buttons ?? [];
   if (names.some((name) => name !== '')) {
-    return names.map((name, bit) => ({ name, bit })).filter(({ name }) => name !== '');
+    return names.map((name, bit) => ({ name: name.toUpperCase(), bit })).filter(({ name }) => name !== '' && !name.startsWith('RESERVED'));
   }
   if (column.kind !== 'buttons') return [];
   return PAD_BUTTONS;

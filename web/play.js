@@ -1,6 +1,6 @@
 import * as api from './api.js';
 import { button, element, isTyping, setIcon } from './dom.js';
-import { clock, counted } from './format.js';
+import { clock, counted, titleOf } from './format.js';
 import { Failure } from './failure.js';
 import { GameLink } from './game_link.js';
 import { Controls, layoutsFor } from './keys.js';
@@ -98,7 +98,7 @@ export class PlayView {
   /** @param {Module} module */
   setUp(module) {
     this.module = module;
-    this.setContext(module.game, 'play');
+    this.setContext(titleOf(module), 'play');
     const { width, height } = module.picture ?? { width: 160, height: 160 };
     this.screen.setSize(width, height);
     this.panel = new PlayPanel(module, () => this.applySeats());
@@ -298,7 +298,8 @@ export class PlayView {
       if (this.wantsWatching) this.watch();
     } else if (recorder.connection === 'refused' && recorder.notice && this.phase !== 'failed') {
       this.stopRunning();
-      this.fail({ ...recorder.notice, kept: this.keptText(), actions: this.afterwards() });
+      const isLost = recorder.notice.code === 'session_lost';
+      this.fail({ ...recorder.notice, kept: isLost ? '' : this.keptText(), actions: this.afterwards() });
       return;
     }
     if (recorder.notice && recorder.notice.code !== this.shownNotice?.code) this.show({ ...recorder.notice, kept: this.waitingText(), actions: [this.resumeAction()] });
@@ -339,7 +340,8 @@ export class PlayView {
   /** @returns {Action[]} */
   afterwards() {
     const actions = [];
-    if (this.recorder?.session && this.recorder.acknowledged > 0) actions.push({ label: 'Watch it', id: 'watch', primary: true, run: () => this.watch() });
+    const isThere = this.recorder?.notice?.code !== 'session_lost';
+    if (isThere && this.recorder?.session && this.recorder.acknowledged > 0) actions.push({ label: 'Watch it', id: 'watch', primary: true, run: () => this.watch() });
     if (this.module) actions.push({ label: 'Play again', id: 'again', run: () => this.begin() });
     return actions.length > 0 ? actions : [this.toLibrary()];
   }

@@ -259,7 +259,7 @@ export class Recorder {
       this.notice = noticeOf(code, { tone: 'warn', detail });
       this.connection = 'reconnecting';
     } else {
-      this.giveUp(code, detail);
+      this.giveUp(code === 'unknown_session' ? 'session_lost' : code, detail);
     }
   }
 

@@ -1,5 +1,5 @@
 import { element, setText } from './dom.js';
-import { ago, counted, fullTime, lengthOf } from './format.js';
+import { ago, counted, fullTime, lengthOf, titleOf } from './format.js';
 import { drawPicture, drawPattern, forgetPicture, requestPicture } from './pictures.js';
 
 /** @typedef {import('./types.js').Summary} Summary */
@@ -29,7 +29,7 @@ export class SessionCard {
         element(
           'div',
           {},
-          element('h2', {}, summary.game),
+          element('h2', {}, titleOf(summary)),
           element(
             'div',
             { class: 'meta' },

@@ -43,9 +43,9 @@
  * @property {Console} console
  * @property {string | null} module
  * @property {number} rewriter_version
- * @property {{memory_pages: number, stack_bytes: number, init_fuel: string, tick_fuel: string}} limits
+ * @property {{memory_pages: number, stack_bytes: number, init_fuel: string, tick_fuel: string} | null} limits
  * @property {string | null} rewritten
- * @property {string} [obstacle]
+ * @property {string | null} [obstacle]
  *
  * @typedef {object} SessionOnly
  * @property {SimulationOf} simulation

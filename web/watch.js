@@ -1,6 +1,6 @@
 import * as api from './api.js';
 import { element, isTyping } from './dom.js';
-import { clock, tickAt } from './format.js';
+import { clock, tickAt, titleOf } from './format.js';
 import { helpDialog } from './help.js';
 import { MarkLegend } from './marks.js';
 import { noticeElement, noticeOf } from './notice.js';
@@ -90,7 +90,7 @@ export class WatchView {
     this.session = session;
     this.panel.showSession(session);
     this.panel.showVerdict(null, session);
-    this.setContext(session.game, session.session);
+    this.setContext(titleOf(session), session.session);
     const { width, height } = session.picture ?? { width: 160, height: 160 };
     this.screen.setSize(width, height);
     if (isFirst) this.layOutDeck(session);

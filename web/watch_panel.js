@@ -1,6 +1,6 @@
 import * as api from './api.js';
 import { button, element, icon, setText } from './dom.js';
-import { clock, counted, fullTime, grouped, lengthOf, short } from './format.js';
+import { clock, counted, fullTime, grouped, lengthOf, short, titleOf } from './format.js';
 import { stateOf } from './session_card.js';
 import { copy } from './share.js';
 
@@ -52,7 +52,7 @@ export class WatchPanel {
 
   /** @param {Session} session */
   showSession(session) {
-    setText(this.title, session.game);
+    setText(this.title, titleOf(session));
     const { text, tone, isLive } = stateOf(session);
     this.badge.className = `badge ${tone}`;
     this.badge.replaceChildren(...(isLive ? [element('span', { class: 'dot pulse' })] : []), text);

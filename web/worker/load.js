@@ -37,8 +37,10 @@ async function compileBytes(bytes) {
 
 /** A simulation at tick 0 of a session. @param {Session & {bot?: boolean}} session @param {WebAssembly.Module} wasm */
 export async function startSimulation(session, wasm) {
+  const { limits } = session.simulation;
+  if (limits === null) throw new Failure('cannot_run', 'The session names no limits.');
   try {
-    return await createSimulation({ wasm, session });
+    return await createSimulation({ wasm, session: { ...session, simulation: { ...session.simulation, limits } } });
   } catch (error) {
     if (error instanceof SimulationFailure) throw new Failure('simulation_failed', `Before tick 0: ${error.message}.`);
     throw error;
