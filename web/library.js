@@ -16,6 +16,12 @@ const IDLE_POLL_MILLIS = 15_000;
 /** Games shown before somebody asks for all of them. */
 const GAMES_FIRST = 5;
 
+/** Games by their names, and carts, which have none, after them. @param {Module} one @param {Module} other */
+function byName(one, other) {
+  if ((one.game === '') !== (other.game === '')) return one.game === '' ? 1 : -1;
+  return titleOf(one).localeCompare(titleOf(other));
+}
+
 /** The list of games and of sessions. */
 export class LibraryView {
   name = 'library';
@@ -110,7 +116,7 @@ export class LibraryView {
 
   async loadGames() {
     try {
-      this.modules = await api.modules();
+      this.modules = (await api.modules()).sort(byName);
     } catch (error) {
       this.report(error);
       return;

@@ -8,6 +8,7 @@ import { lastHashByReplay } from './last_hash.js';
 import { explain, noticeElement, noticeOf } from './notice.js';
 import { Pads } from './pads.js';
 import { GamePace } from './pace.js';
+import { requestPicture, stopPictures } from './pictures.js';
 import { PlayPanel } from './play_panel.js';
 import { Recorder, endReason } from './recorder.js';
 import { RecordingStatus } from './recording_status.js';
@@ -24,6 +25,7 @@ import { offerTouch } from './touch.js';
  */
 
 const HASH_EVERY = 60;
+const SESSIONS_LOOKED_AT = 50;
 
 /** Plays a game, and records it while it is played. */
 export class PlayView {
@@ -107,6 +109,17 @@ export class PlayView {
     this.applySeats();
     this.phase = 'ready';
     this.showPhase();
+    void this.showLastPicture();
+  }
+
+  /** What the game looks like, from the newest session of it, until there is a picture of its own. */
+  async showLastPicture() {
+    const page = await api.sessions({ limit: SESSIONS_LOOKED_AT }).catch(() => null);
+    const newest = page?.sessions.find(({ module, ticks }) => module === this.hash && ticks > 0);
+    if (!newest || this.phase !== 'ready') return;
+    requestPicture(newest.session, (frame) => {
+      if (frame && this.phase === 'ready') this.screen.draw(frame);
+    });
   }
 
   /** Who plays is taken over at once, also in the midst of a game. */
@@ -127,6 +140,7 @@ export class PlayView {
   /** Begins a session: the recorder first, as only it makes one. */
   begin() {
     if (!this.module || !this.panel) return;
+    stopPictures();
     this.closeGame();
     this.notices.replaceChildren();
     this.shownNotice = null;
@@ -398,7 +412,8 @@ export class PlayView {
       case 'ready': {
         const start = button('Start', { id: 'start', icon: 'play', kind: 'primary', class: 'big' }, () => this.begin());
         setTimeout(() => start.focus({ preventScroll: true }));
-        return [start, element('p', {}, 'Every tick is recorded from the start.')];
+        const title = element('h1', { class: 'veil-title' }, this.module ? titleOf(this.module) : '');
+        return [title, start, element('p', {}, 'Every tick is recorded from the start.')];
       }
       case 'connecting':
         return [element('p', { role: 'status' }, 'Starting the recording')];

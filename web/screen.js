@@ -29,7 +29,7 @@ export class Screen {
     this.height = height;
     this.canvas.width = width;
     this.canvas.height = height;
-    this.root.style.setProperty('--shape', `${width} / ${height}`);
+    this.root.parentElement?.style.setProperty('--shape', `${width} / ${height}`);
     this.fit();
   }
 

@@ -351,6 +351,8 @@ export class WatchView {
       ArrowRight: () => this.jump(seconds),
       ',': () => this.step(-1),
       '.': () => this.step(1),
+      PageUp: () => this.jump(10),
+      PageDown: () => this.jump(-10),
       Home: () => this.goToTick(0),
       End: () => this.goToTick(this.lastTick),
       '[': mark(-1),
