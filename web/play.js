@@ -1,14 +1,16 @@
 import * as api from './api.js';
 import { button, element, isTyping, setIcon } from './dom.js';
-import { clock, counted, titleOf } from './format.js';
+import { titleOf } from './format.js';
 import { Failure } from './failure.js';
 import { GameLink } from './game_link.js';
+import { readGamepads } from './gamepads.js';
 import { Controls, layoutsFor } from './keys.js';
 import { lastHashByReplay } from './last_hash.js';
 import { explain, noticeElement, noticeOf } from './notice.js';
 import { Pads } from './pads.js';
 import { GamePace } from './pace.js';
 import { requestPicture, stopPictures } from './pictures.js';
+import { keptWords, playCover } from './play_cover.js';
 import { PlayPanel } from './play_panel.js';
 import { Recorder, endReason } from './recorder.js';
 import { RecordingStatus } from './recording_status.js';
@@ -187,6 +189,7 @@ export class PlayView {
     const { link, recorder, controls, panel } = this;
     if (!link || !recorder || !controls || !panel || this.phase !== 'playing' || link.isBusy) return 0;
     const room = Math.min(ticks, recorder.room);
+    readGamepads(controls);
     if (room > 0) link.run(room, controls.take(), panel.bots);
     this.showBuffer(room === 0);
     return room;
@@ -240,6 +243,7 @@ export class PlayView {
 
   backToReady() {
     this.closeGame();
+    this.hideNotice();
     this.phase = 'ready';
     this.showPhase();
   }
@@ -312,11 +316,10 @@ export class PlayView {
       if (this.wantsWatching) this.watch();
     } else if (recorder.connection === 'refused' && recorder.notice && this.phase !== 'failed') {
       this.stopRunning();
-      const isLost = recorder.notice.code === 'session_lost';
-      this.fail({ ...recorder.notice, kept: isLost ? '' : this.keptText(), actions: this.afterwards() });
+      this.fail({ ...recorder.notice, kept: this.keptText(), actions: this.afterwards() });
       return;
     }
-    if (recorder.notice && recorder.notice.code !== this.shownNotice?.code) this.show({ ...recorder.notice, kept: this.waitingText(), actions: [this.resumeAction()] });
+    if (recorder.notice && recorder.notice.code !== this.shownNotice?.code) this.show({ ...recorder.notice, kept: this.keptText(), actions: [this.resumeAction()] });
     else if (!recorder.notice && this.isPassing()) this.hideNotice();
   }
 
@@ -327,35 +330,26 @@ export class PlayView {
   /** @param {boolean} isFull */
   showBuffer(isFull) {
     if (isFull && this.shownNotice?.code !== 'buffer_full') {
-      this.show(noticeOf('buffer_full', { tone: 'warn', kept: this.waitingText(), actions: [this.resumeAction()] }));
+      this.show(noticeOf('buffer_full', { tone: 'warn', kept: this.keptText(), actions: [this.resumeAction()] }));
     } else if (!isFull && this.shownNotice?.code === 'buffer_full') {
       this.hideNotice();
     }
   }
 
   keptText() {
-    const { recorder, session } = this;
-    if (!recorder || !session) return '';
-    if (recorder.acknowledged === 0) return 'No tick is acknowledged yet.';
-    return `Kept: every tick up to ${recorder.acknowledged} (${clock(recorder.acknowledged, session.rate)}).`;
-  }
-
-  /** While nothing is acknowledged the rest is not lost either. */
-  waitingText() {
-    const kept = this.keptText();
-    return kept === '' ? '' : `${kept} What follows waits in this page.`;
+    return this.recorder && this.session ? keptWords(this.recorder, this.session.rate) : '';
   }
 
   /** @returns {Action} */
   resumeAction() {
-    return { label: 'Resume now', id: 'resume', run: () => this.recorder?.resumeNow() };
+    return { label: this.recorder?.key ? 'Resume now' : 'Try now', id: 'resume', run: () => this.recorder?.resumeNow() };
   }
 
   /** @returns {Action[]} */
   afterwards() {
+    const { recorder } = this;
     const actions = [];
-    const isThere = this.recorder?.notice?.code !== 'session_lost';
-    if (isThere && this.recorder?.session && this.recorder.acknowledged > 0) actions.push({ label: 'Watch it', id: 'watch', primary: true, run: () => this.watch() });
+    if (recorder && recorder.acknowledged > 0 && !recorder.isLost) actions.push({ label: 'Watch it', id: 'watch', primary: true, run: () => this.watch() });
     if (this.module) actions.push({ label: 'Play again', id: 'again', run: () => this.begin() });
     return actions.length > 0 ? actions : [this.toLibrary()];
   }
@@ -403,38 +397,7 @@ export class PlayView {
     setIcon(this.pauseButton, phase === 'paused' ? 'play' : 'pause');
     this.endButton.disabled = !isRunning && phase !== 'connecting';
     this.showStatus();
-    this.screen.cover(...this.cover());
-  }
-
-  /** What lies over the picture. @returns {HTMLElement[]} */
-  cover() {
-    switch (this.phase) {
-      case 'ready': {
-        const start = button('Start', { id: 'start', icon: 'play', kind: 'primary', class: 'big' }, () => this.begin());
-        setTimeout(() => start.focus({ preventScroll: true }));
-        const title = element('h1', { class: 'veil-title' }, this.module ? titleOf(this.module) : '');
-        return [title, start, element('p', {}, 'Every tick is recorded from the start.')];
-      }
-      case 'connecting':
-        return [element('p', { role: 'status' }, 'Starting the recording')];
-      case 'paused':
-        return [button('Go on', { id: 'go-on', icon: 'play', kind: 'primary', class: 'big' }, () => this.resume()), element('p', {}, 'Paused. The game and its recording wait.')];
-      case 'ending':
-        return [element('p', { role: 'status' }, 'Ending the recording'), button('Watch it as soon as it is there', { id: 'watch-soon' }, () => this.watch())];
-      case 'ended':
-        return this.endedCover();
-      default:
-        return [];
-    }
-  }
-
-  endedCover() {
-    const { recorder, session } = this;
-    const ticks = recorder?.ended?.lastTick ?? 0;
-    const words = session ? `${clock(ticks, session.rate)} recorded, ${counted(ticks, 'tick')}, all of it kept.` : '';
-    const actions = this.afterwards().map(({ label, id, run, primary }) => button(label, { id, kind: primary ? 'primary' : 'plain', class: 'big' }, run));
-    setTimeout(() => actions[0]?.focus({ preventScroll: true }));
-    return [element('p', { role: 'status', 'data-testid': 'ended' }, words), element('div', { class: 'veil-actions' }, ...actions)];
+    this.screen.cover(...playCover(this));
   }
 
   async goFullscreen() {

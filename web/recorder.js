@@ -85,8 +85,18 @@ export class Recorder {
     return Math.max(0, this.keptTicksMax - (this.nextTick - this.acknowledged));
   }
 
+  /** Whether the server says that it does not have the session. */
+  get isLost() {
+    return this.notice?.code === 'session_lost';
+  }
+
+  /** Whether nothing more will be sent. */
+  get isOver() {
+    return this.connection === 'refused' || this.connection === 'ended';
+  }
+
   get isOpen() {
-    return this.connection !== 'refused' && this.connection !== 'ended' && !this.isEnding;
+    return !this.isOver && !this.isEnding;
   }
 
   /** @param {Uint8Array} frame the inputs of the next tick */
@@ -274,7 +284,7 @@ export class Recorder {
   lose(socket) {
     if (this.socket !== socket) return;
     this.drop();
-    if (this.connection === 'refused' || this.connection === 'ended' || this.connection === 'waiting') return;
+    if (this.isOver || this.connection === 'waiting') return;
     this.connection = 'reconnecting';
     this.notice ??= noticeOf(this.key === '' ? 'offline' : 'connection_lost', { tone: 'warn' });
     const wait = BACKOFF_MILLIS[Math.min(this.attempts, BACKOFF_MILLIS.length - 1)] ?? 0;
@@ -310,7 +320,7 @@ export class Recorder {
 
   /** Closes without ending the session: it stays interrupted, and nothing acknowledged is lost. */
   close() {
-    if (this.connection !== 'ended' && this.connection !== 'refused') this.connection = 'refused';
+    if (!this.isOver) this.connection = 'refused';
     this.drop();
     this.release();
   }
