@@ -12,7 +12,7 @@ export class PlayPanel {
   /** @param {Module} module @param {() => void} onChange */
   constructor(module, onChange) {
     this.module = module;
-    this.second = checkbox('Second player on this keyboard', 'second-player', false, onChange);
+    this.second = checkbox('Second person at this keyboard', 'second-player', false, onChange);
     this.botsOn = checkbox('Bots for everybody else', 'bots', true, onChange);
     this.seedField = element('input', { class: 'field seed', inputmode: 'numeric', placeholder: 'random', 'aria-label': 'Seed', 'data-testid': 'seed', maxlength: 20 });
     this.keys = element('div', { class: 'keys', 'data-testid': 'keys' });
@@ -68,7 +68,7 @@ export class PlayPanel {
       if (!WAYS.includes(name)) list.append(keyRow(name.toLowerCase(), keys.slice(0, KEYS_SHOWN_MAX)));
     }
     if (pointer) list.append(wordsRow('mouse', 'over the picture'));
-    return [isNamed ? element('h3', {}, `Player ${participant + 1}`) : null, list].filter((part) => part !== null);
+    return [isNamed ? element('h3', {}, `Participant ${participant + 1}`) : null, list].filter((part) => part !== null);
   }
 }
 
