@@ -182,4 +182,16 @@ mod tests {
             }
         }
     }
+
+    /// The page draws with a table of its own, which must be this one.
+    #[test]
+    fn the_browser_has_the_same_table() {
+        let page = include_str!("../../../../web/sim/wasm4/font.js");
+        let (_, table) = page.split_once("const FONT = [\n").expect("the table begins");
+        let (table, _) = table.split_once("];").expect("the table ends");
+        let rows = table.split(['\'', ',', ' ', '\n']).filter(|glyph| !glyph.is_empty());
+        let glyph = |bytes: &[u8; 8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+        let expected: Vec<String> = FONT.iter().map(glyph).collect();
+        assert_eq!(rows.collect::<Vec<_>>(), expected);
+    }
 }

@@ -1,0 +1,214 @@
+// Plays a session: owns its simulation and its player, and posts a picture whenever the playhead has moved.
+
+import * as api from '../api.js';
+import { Inputs, Schema, decodeBlocks } from '../sim/inputs.js';
+import { Player, SeekError } from '../sim/player.js';
+import { Comparisons } from './comparisons.js';
+import { KeyframeStore } from './keyframe_store.js';
+import { compileModule, portable, startSimulation } from './load.js';
+
+/**
+ * @typedef {import('../types.js').Session} Session
+ * @typedef {{type: 'open', id: string}
+ *   | {type: 'seek', tick: number}
+ *   | {type: 'advance', millis: number, rate: number}
+ *   | {type: 'hash', request: number, tick: number}
+ *   | {type: 'refresh'}} Asked
+ */
+
+/** How long the worker is deaf at a time. */
+const SLICE_MILLIS = 12;
+
+class SessionPlayer {
+  /**
+   * @param {Session} session
+   * @param {{player: Player, timeline: import('../sim/inputs.js').Timeline, comparisons: Comparisons, keyframes: KeyframeStore, blockBytes: number}} parts
+   */
+  constructor(session, { player, timeline, comparisons, keyframes, blockBytes }) {
+    this.session = session;
+    this.player = player;
+    this.timeline = timeline;
+    this.reader = timeline.reader();
+    this.inputs = new Inputs(timeline.schema);
+    this.comparisons = comparisons;
+    this.keyframes = keyframes;
+    this.blockBytes = blockBytes;
+    /** @type {number | null} */
+    this.wanted = null;
+    /** @type {Promise<void> | null} */
+    this.seeking = null;
+  }
+
+  /** The newest target wins; the one before is given up. @param {number} tick */
+  seek(tick) {
+    this.wanted = tick;
+    this.seeking ??= this.seekToWanted().finally(() => {
+      this.seeking = null;
+    });
+    return this.seeking;
+  }
+
+  async seekToWanted() {
+    while (this.wanted !== null) {
+      const tick = this.wanted;
+      this.wanted = null;
+      await this.keyframes.prepare(tick, this.player.playhead);
+      if (this.wanted !== null) continue;
+      this.comparisons.uncounted(() => this.player.seekBegin(tick));
+      await this.work();
+      if (this.wanted === null) this.postFrame(false);
+    }
+  }
+
+  async work() {
+    while (!this.player.work(SLICE_MILLIS)) {
+      postMessage({ type: 'busy', playhead: this.player.playhead, target: this.player.target });
+      await breathe();
+      if (this.wanted !== null) return;
+    }
+    this.comparisons.compareHere(this.player);
+  }
+
+  /** @param {number} millis @param {number} rate */
+  advance(millis, rate) {
+    if (this.seeking) return;
+    const { player, comparisons } = this;
+    let ended = false;
+    if (rate < 0) {
+      void this.keyframes.prepare(player.playhead, Infinity);
+      ended = comparisons.uncounted(() => player.advance(millis, rate, SLICE_MILLIS)).ended;
+    } else {
+      ended = player.advance(millis, rate, SLICE_MILLIS).ended;
+    }
+    this.postFrame(ended);
+  }
+
+  /** @param {number} tick */
+  async hashAt(tick) {
+    if (tick > this.player.lastTick) throw new SeekError(tick, `the session has ${this.player.lastTick} ticks`);
+    do await this.seek(tick);
+    while (this.player.playhead !== tick || this.player.seeking);
+    return this.player.simulation.hash();
+  }
+
+  /** @param {boolean} ended whether an end of the session was reached */
+  postFrame(ended) {
+    const { playhead, simulation } = this.player;
+    const isKnown = this.reader.at(playhead, this.inputs);
+    const { participants } = this.session;
+    const rows = Array.from({ length: participants }, (_, participant) => (isKnown ? this.inputs.get(participant) : null));
+    const picture = pictureOf(simulation);
+    const transfer = picture ? [picture.rgba.buffer] : [];
+    postMessage({ type: 'frame', playhead, ended, rows, picture, ...this.comparisons.summary(this.player) }, { transfer });
+  }
+
+  /** What has come since: of a session under way its ticks, of one that has ended its keyframes and verdict. */
+  async refresh() {
+    const { session: id } = this.session;
+    const session = await api.session(id);
+    const [bytes, hashes, marks, { keyframes, verdict }] = await Promise.all([api.inputs(id), api.hashes(id), api.marks(id), api.keyframes(id)]);
+    this.timeline.append(bytes.subarray(this.blockBytes));
+    this.blockBytes = bytes.length;
+    this.player.extend(session.ticks);
+    this.comparisons.extend(hashes);
+    for (const keyframe of keyframes) {
+      const source = this.keyframes.add(keyframe);
+      if (source) this.player.addKeyframe(keyframe.tick, source);
+    }
+    this.session = session;
+    return { session, marks, keyframes, verdict, lastTick: this.player.lastTick, ...this.comparisons.summary(this.player) };
+  }
+}
+
+/** @param {import('../sim/simulation.js').Simulation} simulation */
+function pictureOf(simulation) {
+  try {
+    return simulation.view();
+  } catch {
+    // A game may fail to draw what it can still compute.
+    return null;
+  }
+}
+
+/** @param {string} id */
+async function open(id) {
+  const session = await api.session(id);
+  postMessage({ type: 'session', session });
+  const [wasm, bytes, hashes, marks, { keyframes, verdict }] = await Promise.all([
+    compileModule(session), api.inputs(id), api.hashes(id), api.marks(id), api.keyframes(id),
+  ]);
+  postMessage({ type: 'starting' });
+  const timeline = decodeBlocks(new Schema(session), bytes);
+  const store = new KeyframeStore();
+  const sources = new Map(keyframes.map((keyframe) => [keyframe.tick, store.add(keyframe) ?? (() => null)]));
+  const comparisons = new Comparisons(hashes);
+  const player = new Player(await startSimulation(session, wasm), {
+    timeline, lastTick: session.ticks, keyframes: sources, hashes: comparisons, rate: session.rate,
+  });
+  const made = new SessionPlayer(session, { player, timeline, comparisons, keyframes: store, blockBytes: bytes.length });
+  postMessage({ type: 'opened', marks, keyframes, verdict, lastTick: player.lastTick });
+  return made;
+}
+
+/** Lets messages in that came meanwhile. @returns {Promise<void>} */
+function breathe() {
+  return new Promise((resolve) => {
+    const { port1, port2 } = new MessageChannel();
+    port1.onmessage = () => {
+      port1.close();
+      resolve();
+    };
+    port2.postMessage(null);
+  });
+}
+
+/** @type {SessionPlayer | null} */
+let current = null;
+
+/** @param {Asked} asked */
+async function answer(asked) {
+  if (asked.type === 'open') {
+    current = await open(asked.id);
+    return;
+  }
+  if (!current) return;
+  switch (asked.type) {
+    case 'seek':
+      await current.seek(asked.tick);
+      break;
+    case 'advance':
+      current.advance(asked.millis, asked.rate);
+      break;
+    case 'hash':
+      await answerHash(current, asked);
+      break;
+    case 'refresh':
+      // A server that does not answer now is asked again soon.
+      postMessage({ type: 'refreshed', news: await current.refresh().catch(() => null) });
+      break;
+  }
+}
+
+/** @param {SessionPlayer} player @param {{request: number, tick: number}} asked */
+async function answerHash(player, { request, tick }) {
+  try {
+    postMessage({ type: 'hash', request, hash: await player.hashAt(tick) });
+  } catch (error) {
+    postMessage({ type: 'hash', request, error: error instanceof Error ? error.message : String(error) });
+  }
+}
+
+/** @param {unknown} error */
+function report(error) {
+  if (!(error instanceof SeekError) || !current) {
+    postMessage({ type: 'failed', ...portable(error) });
+    return;
+  }
+  const cause = error.cause instanceof Error ? `: ${error.cause.message}` : '';
+  postMessage({ type: 'tick_failed', tick: error.tick, detail: `${error.message}${cause}` });
+  current.postFrame(true);
+}
+
+addEventListener('message', ({ data }) => {
+  answer(data).catch(report);
+});
