@@ -1,6 +1,7 @@
 //! Seeded inputs: the same for the same seed, everywhere.
 
 use crate::input::{Column, ColumnKind, InputSchema, Inputs};
+use crate::simulation::{Failure, Simulation};
 
 /// Presses buttons and moves axes at random, holding them for a while as people do; now and then a
 /// participant leaves and comes back. For games that have no bots of their own.
@@ -28,6 +29,31 @@ impl Bot {
     /// The bot of a seed.
     pub fn new(seed: u64) -> Self {
         Self { random: Random::new(seed) }
+    }
+
+    /// Turns the inputs of one tick into those of the next, as the game's own bots suggest; as
+    /// [`act`](Self::act) does where it has none.
+    ///
+    /// # Errors
+    /// The game's bots failed, or met a limit.
+    pub fn play<S: Simulation + ?Sized>(
+        &mut self,
+        simulation: &mut S,
+        schema: &InputSchema,
+        inputs: &mut Inputs,
+    ) -> Result<(), Failure> {
+        for participant in 0..schema.participants() {
+            match simulation.suggest(participant)? {
+                None => {
+                    self.act(schema, inputs);
+                    return Ok(());
+                }
+                // What fits no column is no suggestion.
+                Some(row) if inputs.set(schema, participant, &row).is_err() => inputs.remove(participant),
+                Some(_) => {}
+            }
+        }
+        Ok(())
     }
 
     /// Turns the inputs of one tick into those of the next.

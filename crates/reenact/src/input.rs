@@ -213,6 +213,10 @@ impl InputSchema {
     }
 }
 
+fn same(what: &'static str, actual: usize, expected: usize) -> Result<(), FrameError> {
+    if actual == expected { Ok(()) } else { Err(FrameError::Head { what, actual, expected }) }
+}
+
 /// Bytes before the rows of an input frame.
 const FRAME_HEAD_BYTES: usize = 16;
 
@@ -282,6 +286,44 @@ pub enum InputError {
         min: i64,
         /// The greatest allowed.
         max: i64,
+    },
+}
+
+/// Why bytes are no input frame of a session.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FrameError {
+    /// Too few bytes, or too many.
+    #[error("an input frame of {actual} bytes, where the session's have {expected}")]
+    Length {
+        /// As given.
+        actual: usize,
+        /// [`InputSchema::frame_bytes`].
+        expected: usize,
+    },
+    /// A frame of another session.
+    #[error("{what} {actual} in an input frame, where the session has {expected}")]
+    Head {
+        /// `participants` or `stride`.
+        what: &'static str,
+        /// As given.
+        actual: usize,
+        /// As the session's schema has it.
+        expected: usize,
+    },
+    /// A participant that the session has no room for is present.
+    #[error("participants {present:#x} are present in a session of {participants}")]
+    Present {
+        /// As given.
+        present: u64,
+        /// How many there are.
+        participants: usize,
+    },
+    /// An absent participant whose row is not all zero.
+    #[error("the row of participant {participant}, who is absent, is not all zero")]
+    Absent {
+        /// Counted from 0.
+        participant: usize,
     },
 }
 
@@ -380,6 +422,55 @@ impl Inputs {
         }
     }
 
+    /// Reads what [`write_frame`](Self::write_frame) wrote: the tick, and its inputs.
+    ///
+    /// # Errors
+    /// The bytes are no input frame of a session with `schema`.
+    pub fn read_frame(schema: &InputSchema, frame: &[u8]) -> Result<(Tick, Self), FrameError> {
+        let (actual, expected) = (frame.len(), schema.frame_bytes());
+        let length = FrameError::Length { actual, expected };
+        let (head, rows) = frame.split_first_chunk::<FRAME_HEAD_BYTES>().ok_or(length)?;
+        if actual != expected {
+            return Err(FrameError::Length { actual, expected });
+        }
+        let [tick, shape, low, high] = *head.as_chunks::<4>().0 else { unreachable!("a head is four words") };
+        let shape = u32::from_le_bytes(shape);
+        same("participants", (shape & 0xffff) as usize, schema.participants)?;
+        same("stride", (shape >> 16) as usize, schema.stride_bytes())?;
+        let present = u64::from(u32::from_le_bytes(low)) | u64::from(u32::from_le_bytes(high)) << 32;
+        if present.checked_shr(schema.participants as u32).unwrap_or(0) != 0 {
+            return Err(FrameError::Present { present, participants: schema.participants });
+        }
+        let mut inputs = Self::absent(schema);
+        for (participant, row) in rows.chunks_exact(schema.stride_bytes()).enumerate() {
+            inputs.read_row(schema, participant, row, present >> participant & 1 == 1)?;
+        }
+        Ok((Tick(u32::from_le_bytes(tick)), inputs))
+    }
+
+    fn read_row(
+        &mut self,
+        schema: &InputSchema,
+        participant: usize,
+        row: &[u8],
+        present: bool,
+    ) -> Result<(), FrameError> {
+        if !present {
+            let zero = row.iter().all(|byte| *byte == 0);
+            return if zero { Ok(()) } else { Err(FrameError::Absent { participant }) };
+        }
+        let columns = schema.columns.len();
+        let slot = &mut self.values[participant * columns..][..columns];
+        let mut rest = row;
+        for (column, value) in schema.columns.iter().zip(slot) {
+            let (bytes, tail) = rest.split_at(column.width.bytes());
+            *value = read_value(column, bytes) as i32;
+            rest = tail;
+        }
+        self.present |= 1 << participant;
+        Ok(())
+    }
+
     /// Writes the input frame of `docs/spec/reenact1.md` over `out`.
     pub fn write_frame(&self, schema: &InputSchema, tick: Tick, out: &mut Vec<u8>) {
         out.clear();
@@ -456,6 +547,31 @@ mod tests {
         assert_eq!(frame.len(), schema.frame_bytes());
         assert_eq!(schema.row_from_bytes(&frame[23..]), Some(vec![5, -2, 0xffff_fffe]));
         assert_eq!(schema.row_from_bytes(&frame), None);
+    }
+
+    #[test]
+    fn a_frame_comes_back_and_others_are_refused_by_name() {
+        let schema = schema();
+        let mut inputs = Inputs::absent(&schema);
+        inputs.set(&schema, 1, &[5, -2, 0xffff_fffe]).unwrap();
+        let mut frame = Vec::new();
+        inputs.write_frame(&schema, Tick(258), &mut frame);
+        assert_eq!(Inputs::read_frame(&schema, &frame), Ok((Tick(258), inputs)));
+        for length in 0..frame.len() {
+            let expect = FrameError::Length { actual: length, expected: frame.len() };
+            assert_eq!(Inputs::read_frame(&schema, &frame[..length]), Err(expect));
+        }
+        let check = |at: usize, value: u8, part: &str| {
+            let mut other = frame.clone();
+            other[at] = value;
+            let error = Inputs::read_frame(&schema, &other).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        };
+        check(4, 3, "participants 3 in an input frame, where the session has 2");
+        check(6, 6, "stride 6");
+        check(8, 6, "participants 0x6 are present in a session of 2");
+        check(15, 0x80, "participants 0x8000000000000002");
+        check(16, 1, "participant 0, who is absent");
     }
 
     #[test]

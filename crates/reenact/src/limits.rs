@@ -10,8 +10,11 @@ pub const NAME_BYTES_MAX: usize = 64;
 pub const BLOCK_ROWS_MAX: usize = 65_536;
 /// Rows after which the recorder closes a block.
 pub const CHUNK_ROWS: usize = 4_096;
-/// Bytes after which the recorder closes a chunk, whatever it holds.
+/// Bytes after which the recorder closes a chunk, whatever it holds. With what a tick adds at most, a chunk
+/// stays below the 512 KiB and 512 events that are appended to a stream at once.
 pub const CHUNK_BYTES: usize = 256 << 10;
+/// Marks after which the recorder closes a chunk.
+pub const CHUNK_MARKS: usize = 200;
 /// Bytes of payloads a recorder holds for a caller that does not take them away.
 pub const PENDING_BYTES_MAX: usize = 4 << 20;
 /// Bytes of a text for people: the name of a game or of a build.

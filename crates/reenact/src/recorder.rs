@@ -8,8 +8,8 @@ use crate::format::block::InputBlock;
 use crate::hash::StateHash;
 use crate::input::Inputs;
 use crate::limits::{
-    CHUNK_BYTES, CHUNK_ROWS, CONFIG_BYTES_MAX, DISK_BYTES_MAX, MARK_BYTES_PER_TICK_MAX, MARKS_PER_TICK_MAX,
-    PENDING_BYTES_MAX, TEXT_BYTES_MAX,
+    CHUNK_BYTES, CHUNK_MARKS, CHUNK_ROWS, CONFIG_BYTES_MAX, DISK_BYTES_MAX, MARK_BYTES_PER_TICK_MAX,
+    MARKS_PER_TICK_MAX, PENDING_BYTES_MAX, TEXT_BYTES_MAX,
 };
 use crate::session::{EndReason, SessionEnded, SessionPayload, SessionStarted, SimulationId};
 use crate::simulation::{Failure, Mark, Simulation, Status};
@@ -94,24 +94,31 @@ impl Recorder {
         }
         at_most("config", started.config.len(), CONFIG_BYTES_MAX)?;
         at_most("disk", started.disk.len(), DISK_BYTES_MAX)?;
-        let block = InputBlock::new(&started.schema, Tick::ZERO);
+        let started_payload = SessionPayload::Started(started.clone());
+        let mut recorder = Self::resume(started, chunk_ticks, Tick::ZERO);
+        recorder.pending.push_back(started_payload);
+        Ok(recorder)
+    }
+
+    /// Goes on with a session of which everything before `tick` is stored, and its start among it.
+    pub fn resume(started: SessionStarted, chunk_ticks: u32, tick: Tick) -> Self {
+        let block = InputBlock::new(&started.schema, tick);
         let before = Inputs::absent(&started.schema);
-        let pending = VecDeque::from([SessionPayload::Started(started.clone())]);
-        Ok(Self {
+        Self {
             started,
             chunk_ticks: chunk_ticks.max(1),
-            tick: Tick::ZERO,
+            tick,
             block,
             before,
             hashes: Vec::new(),
             marks: Vec::new(),
             last_hash: None,
             emitted: Vec::new(),
-            pending,
+            pending: VecDeque::new(),
             pending_bytes: 0,
             held_bytes: 0,
             ended: false,
-        })
+        }
     }
 
     /// The tick that is recorded next; as many ticks are recorded already.
@@ -122,6 +129,11 @@ impl Recorder {
     /// What the session was begun with.
     pub fn started(&self) -> &SessionStarted {
         &self.started
+    }
+
+    /// The payload that [`poll`](Self::poll) takes next.
+    pub fn peek(&self) -> Option<&SessionPayload> {
+        self.pending.front()
     }
 
     /// The next payload to store, if there is one; they come in the order of the session's stream.
@@ -158,9 +170,7 @@ impl Recorder {
         let status = match stepped.and_then(|status| check_marks(&emitted).map(|()| status)) {
             Ok(status) => status,
             Err(failure) => {
-                // The failed tick is not committed, but its inputs are kept: they show the failure again.
-                self.block.push(&self.before, inputs);
-                self.finish(EndReason::Failed(failure.clone()));
+                self.fail(inputs, failure.clone())?;
                 return Err(failure.into());
             }
         };
@@ -186,11 +196,32 @@ impl Recorder {
         self.block.push(&self.before, inputs);
         self.before.clone_from(inputs);
         self.tick = next;
-        let full = self.block.rows() >= CHUNK_ROWS || self.held_bytes >= CHUNK_BYTES;
+        let bytes = self.held_bytes + self.block.memory_bytes();
+        let full = self.block.rows() >= CHUNK_ROWS || self.marks.len() >= CHUNK_MARKS || bytes >= CHUNK_BYTES;
         if full || self.tick.0 - self.block.first_tick().0 >= self.chunk_ticks {
             self.close_chunk();
         }
         Ok(())
+    }
+
+    /// Ends the session because the step with `inputs` failed. That tick is not committed, but its inputs
+    /// are kept: they show the failure again.
+    ///
+    /// # Errors
+    /// As [`record`](Self::record).
+    pub fn fail(&mut self, inputs: &Inputs, failure: Failure) -> Result<(), RecordError> {
+        self.check_next(inputs)?;
+        self.block.push(&self.before, inputs);
+        self.finish(EndReason::Failed(failure));
+        Ok(())
+    }
+
+    /// Yields what was recorded since the last chunk as a chunk, for a caller that hands chunks over by the
+    /// clock. The inputs of a tick are in a chunk together with its hashes and marks, or before them.
+    pub fn flush(&mut self) {
+        if !self.ended {
+            self.close_chunk();
+        }
     }
 
     /// Records a mark at the tick to which the last step led.

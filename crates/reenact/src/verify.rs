@@ -1,5 +1,6 @@
 //! Re-simulate a replay and compare: with the hashes that were recorded, or with another build.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::format::{InputReader, Replay};
@@ -66,6 +67,29 @@ pub enum Obstacle {
     Limit(Failure),
 }
 
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::State { recorded, actual } => write!(f, "recorded {recorded}, re-simulated {actual}"),
+            Self::Failed(failure) => write!(f, "the re-simulation fails, the session did not: {failure}"),
+            Self::End => f.write_str("the session ended in another way than the re-simulation"),
+        }
+    }
+}
+
+impl fmt::Display for Obstacle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoHashes => f.write_str("the session records no hashes"),
+            Self::MissingHash(tick) => {
+                write!(f, "there is no hash at tick {tick}, where the session took one")
+            }
+            Self::MissingInputs => f.write_str("there are no inputs of the tick that failed"),
+            Self::Limit(limit) => write!(f, "a limit was met: {limit}"),
+        }
+    }
+}
+
 /// Re-simulates a replay and compares it with the hashes recorded by whoever played.
 ///
 /// ```
@@ -98,6 +122,11 @@ impl<S: Simulation> Verifier<S> {
     /// The tick reached.
     pub fn tick(&self) -> Tick {
         self.runner.tick
+    }
+
+    /// The simulation, at the tick reached, to look at.
+    pub fn simulation(&mut self) -> &mut S {
+        &mut self.runner.simulation
     }
 
     /// Runs at most `ticks` ticks; gives the verdict once there is one.

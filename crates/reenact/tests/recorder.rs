@@ -103,3 +103,40 @@ fn inputs_of_another_schema_do_not_reach_the_simulation() {
     assert_eq!(game.state_hash(), before);
     recorder.step(&mut game, &Inputs::absent(&schema())).unwrap();
 }
+
+#[test]
+fn a_session_goes_on_where_it_was_stored() {
+    let ticks = 40;
+    let all = random_inputs(&schema(), 3, ticks);
+    let mut first = Recorder::new(started(3, 0), u32::MAX).unwrap();
+    all[..17].iter().for_each(|inputs| first.record(inputs).unwrap());
+    first.flush();
+    let mut stored: Vec<_> = std::iter::from_fn(|| first.poll()).collect();
+    let mut second = Recorder::resume(started(3, 0), u32::MAX, first.tick());
+    all[17..].iter().for_each(|inputs| second.record(inputs).unwrap());
+    second.finish(EndReason::Stopped);
+    assert!(matches!(second.peek(), Some(SessionPayload::InputsRecorded(_))));
+    stored.extend(std::iter::from_fn(|| second.poll()));
+    let bytes = replay_from_session(stored, &Attachments::default()).unwrap();
+    let replay = Replay::decode(&bytes).unwrap();
+    let mut reader = replay.inputs.reader();
+    for (tick, inputs) in all.iter().enumerate() {
+        assert_eq!(reader.at(&replay.inputs, Tick(tick as u32)), Some(inputs), "tick {tick}");
+    }
+}
+
+#[test]
+fn a_chunk_holds_no_more_than_is_appended_at_once() {
+    let mut recorder = Recorder::new(started(3, 0), u32::MAX).unwrap();
+    let mut chunk = 0;
+    for inputs in random_inputs(&schema(), 3, 500) {
+        recorder.record(&inputs).unwrap();
+        for _ in 0..256 {
+            recorder.mark(Mark { kind: 1, payload: vec![7; 255] }).unwrap();
+        }
+        while let Some(payload) = recorder.poll() {
+            chunk = if matches!(payload, SessionPayload::InputsRecorded(_)) { 1 } else { chunk + 1 };
+            assert!(chunk <= 512, "{chunk} payloads");
+        }
+    }
+}
