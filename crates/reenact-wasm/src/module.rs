@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use reenact::input::InputSchema;
 use reenact::limits::{CONFIG_BYTES_MAX, DISK_BYTES_MAX};
-use reenact::session::{Console, Limits, SessionStarted, SimulationId, WasmId};
+use reenact::session::{Limits, SessionStarted, SimulationId, WasmId};
 use reenact::{Failure, ModuleHash, TickRate};
 use thiserror::Error;
 
@@ -13,7 +13,6 @@ use crate::error::AdmitError;
 use crate::rewrite::{REWRITER_VERSION, RewriteLimits, Rewritten, rewrite};
 use crate::schema::Schema;
 use crate::simulation::WasmSimulation;
-use crate::wasm4;
 
 /// A module that has been admitted: checked, rewritten and compiled. A clone is the same module.
 #[derive(Clone)]
@@ -136,10 +135,7 @@ impl Module {
             limits,
         };
         let schema = rewritten.schema.clone().unwrap_or_default();
-        let input = match rewritten.console {
-            Console::Reenact1 => schema.input_schema(),
-            Console::Wasm4 => wasm4::schema(),
-        };
+        let input = rewritten.input_schema();
         Ok(Self(Arc::new(Admitted { id, rewritten, compiled, input, schema })))
     }
 

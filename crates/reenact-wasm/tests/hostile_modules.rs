@@ -75,6 +75,7 @@ fn what_is_bounded_by_itself_goes_on() {
     // Growing past the maximum gives the guest -1, and a line of any length is cut to the screen.
     check("memory_grow_bomb", "runs");
     check("wasm4_huge_line", "runs");
+    check("wasm4_wide_result", "runs");
 }
 
 #[test]
@@ -92,6 +93,7 @@ fn what_is_not_supported_is_refused_by_name() {
     starts("not_a_game", "refused: neither a `reenact.abi` section");
     starts("abi_version_2", "refused: abi version 2, supported is 1");
     starts("bad_schema", "refused: section `reenact.schema`");
+    starts("wasm4_many_results", "refused: import `env.diskr` is");
 }
 
 #[test]

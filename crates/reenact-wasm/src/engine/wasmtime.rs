@@ -166,15 +166,16 @@ fn lend(store: &mut Store<Data>, function: HostFunction, ty: FuncType) -> Func {
 }
 
 fn lend_untyped(store: &mut Store<Data>, function: HostFunction, ty: FuncType) -> Func {
+    let declared: Vec<ValType> = ty.results().collect();
     Func::new(store, ty, move |caller, params, results| {
         let args: Vec<i32> = params.iter().map(|value| to_i32(*value)).collect();
         let result = host_call(caller, function, &args)?;
-        // Missing results are zero already; the console's functions give at most one number.
-        if let Some(slot) = results.first_mut() {
-            *slot = match slot {
-                Val::I64(_) => Val::I64(result.into()),
-                Val::F32(_) => Val::F32((result as f32).to_bits()),
-                Val::F64(_) => Val::F64(f64::from(result).to_bits()),
+        // Admission sees to it that there is at most one.
+        for (slot, ty) in results.iter_mut().zip(&declared) {
+            *slot = match ty {
+                ValType::I64 => Val::I64(result.into()),
+                ValType::F32 => Val::F32((result as f32).to_bits()),
+                ValType::F64 => Val::F64(f64::from(result).to_bits()),
                 _ => Val::I32(result),
             };
         }

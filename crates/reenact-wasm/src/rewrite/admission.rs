@@ -112,14 +112,18 @@ fn check_import(console: Console, import: &wasmparser::Import, types: &Types) ->
     let (module, name) = (import.module.to_owned(), import.name.to_owned());
     let expected = match console {
         Console::Reenact1 => describe(REENACT1_IMPORT.0, REENACT1_IMPORT.1),
-        Console::Wasm4 => "a function of numbers".to_owned(),
+        Console::Wasm4 => "a function of numbers with at most one result".to_owned(),
     };
     let TypeRef::Func(index) = import.ty else {
         let actual = "not a function".to_owned();
         return Err(AdmitError::ImportSignature { module, name, expected, actual });
     };
     let ty = types[types.as_ref().core_type_at_in_module(index)].unwrap_func();
-    let fits = console == Console::Wasm4 || is(ty, REENACT1_IMPORT);
+    // A browser's host cannot see how many results a module declares, and so cannot give several.
+    let fits = match console {
+        Console::Reenact1 => is(ty, REENACT1_IMPORT),
+        Console::Wasm4 => ty.results().len() <= 1,
+    };
     match (numbers(ty.params()), numbers(ty.results())) {
         (Some(params), Some(results)) if fits => Ok(Import { module, name, params, results }),
         _ => {

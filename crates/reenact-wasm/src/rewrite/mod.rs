@@ -18,7 +18,9 @@ mod validate;
 use crate::error::AdmitError;
 use crate::limits::STACK_BYTES_MAX;
 use crate::schema::{Schema, SchemaError};
+use crate::wasm4;
 use outline::Outline;
+use reenact::input::InputSchema;
 use reenact::session::Console;
 
 /// The version of the rewriter, which a replay names.
@@ -115,6 +117,16 @@ pub struct Rewritten {
     pub schema: Option<Schema>,
     /// The imported functions in order; one name may be there several times with different signatures.
     pub imports: Vec<Import>,
+}
+
+impl Rewritten {
+    /// Participants and their input columns: those of the console, or as the module declares them.
+    pub fn input_schema(&self) -> InputSchema {
+        match self.console {
+            Console::Reenact1 => self.schema.as_ref().unwrap_or(&Schema::default()).input_schema(),
+            Console::Wasm4 => wasm4::schema(),
+        }
+    }
 }
 
 /// Admits a module and rewrites it. The same bytes and limits give the same result, always.

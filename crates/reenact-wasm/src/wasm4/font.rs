@@ -190,8 +190,8 @@ mod tests {
         let (_, table) = page.split_once("const FONT = [\n").expect("the table begins");
         let (table, _) = table.split_once("];").expect("the table ends");
         let rows = table.split(['\'', ',', ' ', '\n']).filter(|glyph| !glyph.is_empty());
-        let glyph = |bytes: &[u8; 8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        let expected: Vec<String> = FONT.iter().map(glyph).collect();
+        let expected: Vec<String> =
+            FONT.iter().map(|glyph| format!("{:016x}", u64::from_be_bytes(*glyph))).collect();
         assert_eq!(rows.collect::<Vec<_>>(), expected);
     }
 }
