@@ -1,9 +1,10 @@
 //! The session aggregate: the one module that knows what payloads hold.
 //!
-//! A session is a stream of the events [`KINDS`]. Its state is a [`Session`], the fold of them; its rules are
+//! A session is a stream of the events of the [`kinds`]. Its state is a [`Session`], the fold of them; its rules are
 //! those of [`Session::check`]. A [`SessionWriter`] holds to them while it appends, and [`load`] while it
 //! reads.
 
+mod inputs;
 mod load;
 mod state;
 mod writer;
@@ -18,12 +19,24 @@ use uuid::Uuid;
 
 use crate::event::{Event, EventKind, NewEvent, StreamId};
 
+pub use inputs::StoredInputs;
 pub use load::{LoadError, load, open};
 pub use state::{Session, SessionError};
 pub use writer::{SessionWriter, WriteError};
 
-/// The kinds of a session's events: those of [`SessionPayload`]'s variants, in their order.
-pub const KINDS: [&str; 5] = ["SessionStarted", "InputsRecorded", "HashesRecorded", "Marked", "SessionEnded"];
+/// The kinds of a session's events: the names of [`SessionPayload`]s.
+pub mod kinds {
+    /// Of the first event.
+    pub const STARTED: &str = "SessionStarted";
+    /// Of an input block.
+    pub const INPUTS: &str = "InputsRecorded";
+    /// Of state hashes.
+    pub const HASHES: &str = "HashesRecorded";
+    /// Of a mark.
+    pub const MARKED: &str = "Marked";
+    /// Of the last event.
+    pub const ENDED: &str = "SessionEnded";
+}
 
 /// What every session's stream begins with.
 const PREFIX: &str = "session-";
@@ -93,13 +106,13 @@ pub fn to_event(payload: &SessionPayload) -> NewEvent {
 }
 
 fn kind_of(payload: &SessionPayload) -> &'static str {
-    KINDS[match payload {
-        SessionPayload::Started(_) => 0,
-        SessionPayload::InputsRecorded(_) => 1,
-        SessionPayload::HashesRecorded(_) => 2,
-        SessionPayload::Marked(..) => 3,
-        SessionPayload::Ended(_) => 4,
-    }]
+    match payload {
+        SessionPayload::Started(_) => kinds::STARTED,
+        SessionPayload::InputsRecorded(_) => kinds::INPUTS,
+        SessionPayload::HashesRecorded(_) => kinds::HASHES,
+        SessionPayload::Marked(..) => kinds::MARKED,
+        SessionPayload::Ended(_) => kinds::ENDED,
+    }
 }
 
 /// Why an event is none of a session.
@@ -132,11 +145,11 @@ pub enum EventError {
 pub fn from_event(schema: Option<&InputSchema>, event: &Event) -> Result<SessionPayload, EventError> {
     let bytes = &event.payload[..];
     let payload = match event.kind.as_str() {
-        "SessionStarted" => SessionPayload::decode_started(bytes),
-        "InputsRecorded" => SessionPayload::decode_inputs(schema.ok_or(EventError::NotStarted)?, bytes),
-        "HashesRecorded" => SessionPayload::decode_hashes(bytes),
-        "Marked" => SessionPayload::decode_marked(bytes),
-        "SessionEnded" => SessionPayload::decode_ended(bytes),
+        kinds::STARTED => SessionPayload::decode_started(bytes),
+        kinds::INPUTS => SessionPayload::decode_inputs(schema.ok_or(EventError::NotStarted)?, bytes),
+        kinds::HASHES => SessionPayload::decode_hashes(bytes),
+        kinds::MARKED => SessionPayload::decode_marked(bytes),
+        kinds::ENDED => SessionPayload::decode_ended(bytes),
         _ => return Err(EventError::Kind { kind: event.kind.clone() }),
     };
     payload.map_err(|source| EventError::Payload { kind: event.kind.clone(), source })

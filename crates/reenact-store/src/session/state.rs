@@ -186,7 +186,7 @@ pub(super) struct BlockPlace {
 /// A session: the fold of its events.
 ///
 /// Of inputs it keeps the places in the stream, not the values, so that a long session stays small;
-/// [`SessionWriter::inputs_at`](super::SessionWriter::inputs_at) reads them.
+/// [`StoredInputs`](super::StoredInputs) reads them.
 #[derive(Clone, Debug)]
 pub struct Session {
     started: SessionStarted,

@@ -3,17 +3,15 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use reenact::format::block::InputBlock;
 use reenact::session::{SessionPayload, SessionStarted};
-use reenact::{Inputs, Tick};
 use thiserror::Error;
 
 use super::state::Progress;
-use super::{EventError, LoadError, Session, SessionError, SessionId, from_event, open, to_event};
+use super::{LoadError, Session, SessionError, SessionId, open, to_event};
 use crate::chain::canonical_bytes;
-use crate::event::{ExpectedSequence, NewEvent, Receipt, Sequence};
+use crate::event::{ExpectedSequence, NewEvent, Receipt};
 use crate::limits::{APPEND_BYTES_MAX, APPEND_EVENTS_MAX, UNSENT_BYTES_MAX};
-use crate::store::{AppendError, Direction, EventStore};
+use crate::store::{AppendError, EventStore};
 use crate::trace::TraceContext;
 
 /// Why payloads were not appended to a session.
@@ -68,8 +66,6 @@ pub struct SessionWriter {
     sending: usize,
     /// Where the session stands when all that is unsent is acknowledged.
     ahead: Progress,
-    /// The block that was read last, to compare inputs with.
-    block: Option<InputBlock>,
 }
 
 impl SessionWriter {
@@ -106,7 +102,7 @@ impl SessionWriter {
     fn new(store: Arc<dyn EventStore>, id: SessionId, session: Session, trace: Option<TraceContext>) -> Self {
         let ahead = session.progress();
         let (unsent, unsent_bytes, sending) = (VecDeque::new(), 0, 0);
-        Self { store, id, trace, session, exists: true, unsent, unsent_bytes, sending, ahead, block: None }
+        Self { store, id, trace, session, exists: true, unsent, unsent_bytes, sending, ahead }
     }
 
     /// Which session.
@@ -151,35 +147,6 @@ impl SessionWriter {
             self.acknowledge();
         }
         Ok(last)
-    }
-
-    /// The inputs of `tick`, if they are recorded and acknowledged: for a recorder that hands in again what is
-    /// there. Quick if ticks are asked for in order.
-    ///
-    /// # Errors
-    /// The session cannot be read.
-    pub async fn inputs_at(&mut self, tick: Tick) -> Result<Option<Inputs>, LoadError> {
-        let Some(place) = self.session.block_of(tick) else { return Ok(None) };
-        if self.block.as_ref().is_none_or(|block| block.first_tick() != place.first_tick) {
-            self.block = Some(self.read_block(place.sequence).await?);
-        }
-        let schema = &self.session.started().schema;
-        Ok(self.block.as_ref().and_then(|block| block.inputs_at(schema, tick)))
-    }
-
-    async fn read_block(&self, sequence: Sequence) -> Result<InputBlock, LoadError> {
-        let session = || self.id.clone();
-        let page = self.store.read(self.id.stream(), sequence, Direction::Forward, 1).await;
-        let page = page.map_err(|source| LoadError::Read { session: session(), source })?;
-        let event = page.first().ok_or_else(|| LoadError::Unknown { session: session() })?;
-        match from_event(Some(&self.session.started().schema), event) {
-            Ok(SessionPayload::InputsRecorded(block)) => Ok(block),
-            Ok(_) => {
-                let source = EventError::Kind { kind: event.kind.clone() };
-                Err(LoadError::Event { session: session(), sequence, source })
-            }
-            Err(source) => Err(LoadError::Event { session: session(), sequence, source }),
-        }
     }
 
     fn push_all(&mut self, payloads: Vec<SessionPayload>) -> Result<(), WriteError> {
