@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, VecDeque};
 use std::path::Path;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
+use reenact::Tick;
 use reenact::bot::Bot;
 use reenact::input::{ColumnKind, InputSchema, Inputs};
-use reenact::{Simulation, Tick};
 use reenact_wasm::WasmSimulation;
 use serde_json::{Map, Value};
 
@@ -33,15 +33,7 @@ impl Source {
         inputs: &mut Inputs,
     ) -> Result<()> {
         match self {
-            Self::Bot(random) => {
-                for participant in 0..schema.participants() {
-                    let Some(row) = simulation.suggest(participant).context("ask the game's bots")? else {
-                        random.act(schema, inputs);
-                        return Ok(());
-                    };
-                    inputs.set(schema, participant, &row)?;
-                }
-            }
+            Self::Bot(bot) => bot.play(simulation, schema, inputs).context("ask the game's bots")?,
             Self::Script(script) => script.act(tick, schema, inputs)?,
         }
         Ok(())

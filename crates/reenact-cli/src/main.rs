@@ -5,6 +5,7 @@
 //! failed, 2 wrong usage, 125 nothing can be said (so that `git bisect run` skips it).
 
 mod commands;
+mod files;
 mod inputs;
 mod open;
 mod output;
@@ -39,6 +40,9 @@ enum Command {
     Seek(commands::seek::Args),
     Verify(commands::verify::Args),
     Inspect(commands::inspect::Args),
+    ExportSession(commands::export_session::Args),
+    Serve(commands::serve::Args),
+    Demo(commands::serve::DemoArgs),
 }
 
 /// Bytes of stack that the work has: a module may use a megabyte of it, whatever the shell allows the command.
@@ -79,6 +83,9 @@ fn run(args: Args) -> Exit {
         Command::Seek(args) => commands::seek::run(&args, &output),
         Command::Verify(args) => commands::verify::run(&args, &output),
         Command::Inspect(args) => commands::inspect::run(&args, &output),
+        Command::ExportSession(args) => commands::export_session::run(&args, &output),
+        Command::Serve(args) => commands::serve::serve(&args, &output),
+        Command::Demo(args) => commands::serve::demo(&args, &output),
     };
     done.unwrap_or_else(|fault| output.fault(&fault))
 }

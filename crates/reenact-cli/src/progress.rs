@@ -28,6 +28,11 @@ impl Progress {
         Self(bar)
     }
 
+    /// What is being done now.
+    pub(crate) fn say(&self, what: &str) {
+        self.0.set_message(what.to_owned());
+    }
+
     pub(crate) fn at(&self, tick: Tick) {
         self.0.set_position(tick.0.into());
     }

@@ -1,7 +1,9 @@
 //! One file a verb.
 
+pub(crate) mod export_session;
 pub(crate) mod inspect;
 pub(crate) mod play;
 pub(crate) mod record;
 pub(crate) mod seek;
+pub(crate) mod serve;
 pub(crate) mod verify;

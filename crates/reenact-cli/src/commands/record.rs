@@ -1,21 +1,21 @@
 //! `reenact record`: run a module and keep what its participants did.
 
-use std::fs::{self, Permissions};
-use std::io::Write;
-use std::os::unix::fs::PermissionsExt;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use anyhow::{Context, Result, anyhow};
+use anyhow::{Context, Result};
 use reenact::bot::Bot;
 use reenact::limits::{CONFIG_BYTES_MAX, DISK_BYTES_MAX};
 use reenact::recording::KEYFRAME_EVERY_DEFAULT;
 use reenact::session::{HASH_EVERY_DEFAULT, Limits};
 use reenact::{Inputs, RecordError, Recording, Replay, Simulation, Status, Tick};
+use reenact_server::play::{Played, play_and_record};
 use reenact_wasm::{Engine, Module, Setup, WasmSimulation};
 use serde::Serialize;
 
 use crate::commands::inspect::describe_end;
+use crate::files::{check_output, write_whole};
 use crate::inputs::{Script, Source};
 use crate::open::{module_bytes, read_file};
 use crate::output::{Exit, Fault, Output, say};
@@ -36,8 +36,11 @@ pub(crate) struct Args {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     ticks: u32,
     /// Where to write the replay
-    #[arg(short, long, value_name = "FILE")]
-    output: PathBuf,
+    #[arg(short, long, value_name = "FILE", required_unless_present = "to")]
+    output: Option<PathBuf>,
+    /// Record a session on a server instead, which has the module already
+    #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["output", "keyframe_every", "without_module"])]
+    to: Option<SocketAddr>,
     /// The game's own seed; that of the bot unless given
     #[arg(long)]
     seed: Option<u64>,
@@ -59,6 +62,13 @@ pub(crate) struct Args {
 }
 
 #[derive(Serialize)]
+struct SessionDocument {
+    session: String,
+    ticks: u32,
+    seconds: f64,
+}
+
+#[derive(Serialize)]
 struct Document {
     file: String,
     bytes: usize,
@@ -70,7 +80,7 @@ struct Document {
 }
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Fault> {
-    check_output(&args.output)?;
+    args.output.as_deref().map_or(Ok(()), check_output)?;
     let bytes = module_bytes(&args.module)?;
     let module = Module::admit(&Engine::new()?, &bytes, Limits::default())
         .with_context(|| format!("use the module {}", args.module.display()))?;
@@ -83,6 +93,9 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Fault> {
         config: optional_file(args.config.as_deref(), CONFIG_BYTES_MAX)?,
         disk: optional_file(args.disk.as_deref(), DISK_BYTES_MAX)?,
     };
+    let Some(path) = &args.output else {
+        return record_on_server(args, output, &module, setup, source);
+    };
     let simulation = module.simulation(&setup).context("start the simulation")?;
     let mut recording =
         Recording::new(simulation, module.session(setup, args.hash_every), args.keyframe_every)?;
@@ -92,9 +105,9 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Fault> {
     let state_hash = recording.simulation().state_hash();
     let file = recording.finish((!args.without_module).then_some(bytes))?;
     let replay = Replay::decode(&file).context("read back what was recorded")?;
-    write_whole(&args.output, &file)?;
+    write_whole(path, &file)?;
     let document = Document {
-        file: args.output.display().to_string(),
+        file: path.display().to_string(),
         bytes: file.len(),
         ticks: replay.last_tick().0,
         end: describe_end(&replay.ended),
@@ -103,6 +116,33 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Fault> {
         times_real_time: f64::from(replay.last_tick().0) / module.rate().per_second() / seconds,
     };
     output.result("record", &describe(&document), &document);
+    Ok(Exit::Fine)
+}
+
+/// Plays the game here and records it there, over the wire.
+fn record_on_server(
+    args: &Args,
+    output: &Output,
+    module: &Module,
+    setup: Setup,
+    mut source: Source,
+) -> Result<Exit, Fault> {
+    let Some(server) = args.to else { unreachable!("a file or a server is required") };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.context("start the runtime")?;
+    let (begin, progress) = (Instant::now(), Progress::new("recording", Tick(args.ticks)));
+    let act = |tick: Tick, game: &mut WasmSimulation, inputs: &mut Inputs| {
+        if tick.0.is_multiple_of(64) {
+            progress.at(tick);
+        }
+        source.act(tick, module.input_schema(), game, inputs)
+    };
+    let played = Played { module, setup, ticks: args.ticks, hash_every: args.hash_every };
+    let (session, last_tick) = runtime.block_on(play_and_record(server, played, act))?;
+    drop(progress);
+    let document = SessionDocument { session, ticks: last_tick.0, seconds: begin.elapsed().as_secs_f64() };
+    let text = format!("{}: {} ticks in {:.1} s", document.session, document.ticks, document.seconds);
+    output.result("record-to", &text, &document);
     Ok(Exit::Fine)
 }
 
@@ -144,37 +184,6 @@ fn drive(
         }
     }
     Ok(())
-}
-
-/// Whether the output can be written, as far as can be told before there is anything to write.
-fn check_output(path: &Path) -> Result<(), Fault> {
-    let folder = folder_of(path);
-    if path.is_dir() || path.file_name().is_none() || !folder.is_dir() {
-        return Err(Fault::usage(anyhow!("{} is no place for a file", path.display())));
-    }
-    Ok(())
-}
-
-/// Writes a file whole or not at all; what is no regular file, such as a pipe, is written to as it is.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let write = || -> std::io::Result<()> {
-        if path.exists() && !path.is_file() {
-            return fs::write(path, bytes);
-        }
-        // Where the path is a link, the file it leads to is replaced.
-        let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-        // As other new files, or as the one that is replaced; the umask applies to the former.
-        let permissions = path.metadata().map_or(Permissions::from_mode(0o666), |old| old.permissions());
-        let mut part = tempfile::Builder::new().permissions(permissions).tempfile_in(folder_of(&path))?;
-        part.write_all(bytes)?;
-        part.as_file().sync_all()?;
-        part.persist(&path).map(|_| ()).map_err(|error| error.error)
-    };
-    write().with_context(|| format!("write {}", path.display()))
-}
-
-fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn describe(document: &Document) -> String {

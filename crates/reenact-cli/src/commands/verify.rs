@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, anyhow};
 use reenact::session::SimulationId;
-use reenact::verify::{Difference, Obstacle, Parted};
+use reenact::verify::{Obstacle, Parted};
 use reenact::{Comparison, Divergence, Failure, Mismatch, Outcome, Replay, Status, Verdict, Verifier};
 use reenact_wasm::{Engine, Module, Setup, StartError};
 use serde::Serialize;
@@ -127,26 +127,12 @@ fn verify(file: &Path, module: Option<&PathBuf>, engine: &Engine) -> Result<Judg
 }
 
 fn not_verifiable(file: &Path, obstacle: &Obstacle) -> Judgement {
-    let detail = match obstacle {
-        Obstacle::NoHashes => "the session records no hashes".to_owned(),
-        Obstacle::Limit(limit) => format!("a limit was met: {limit}"),
-        Obstacle::MissingHash(tick) => {
-            format!("the file has no hash at tick {tick}, where its session took one")
-        }
-        Obstacle::MissingInputs => "the file has no inputs of the tick that failed".to_owned(),
-        other => format!("{other:?}"),
-    };
-    Judgement::new(file, "not verifiable", Exit::CannotTell, detail)
+    Judgement::new(file, "not verifiable", Exit::CannotTell, obstacle.to_string())
 }
 
 fn mismatched(file: &Path, mismatch: &Mismatch) -> Judgement {
-    let what = match &mismatch.difference {
-        Difference::State { recorded, actual } => format!("recorded {recorded}, re-simulated {actual}"),
-        Difference::Failed(failure) => format!("the re-simulation fails, the session did not: {failure}"),
-        Difference::End => "the session ended in another way than the re-simulation".to_owned(),
-    };
     let after = mismatch.agreed.map_or(String::new(), |agreed| format!(" (equal up to {agreed})"));
-    let detail = format!("at tick {}{after}: {what}", mismatch.tick);
+    let detail = format!("at tick {}{after}: {}", mismatch.tick, mismatch.difference);
     Judgement {
         tick: Some(mismatch.tick.0),
         agreed: mismatch.agreed.map(|tick| tick.0),

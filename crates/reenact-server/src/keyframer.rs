@@ -1,0 +1,223 @@
+//! Keyframes of ended sessions: each is re-simulated once, on a thread of its own, so that no game and no
+//! viewer waits for it; and while that goes on, compared with the hashes that were recorded.
+
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+
+use reenact::recording::KEYFRAME_EVERY_DEFAULT;
+use reenact::session::SessionPayload;
+use reenact::verify::Obstacle;
+use reenact::{
+    Attachments, Failure, Player, Replay, Simulation, StateHash, Tick, Verdict, Verifier, replay_from_session,
+};
+use reenact_store::EventStore;
+use reenact_store::blob::BlobDir;
+use reenact_store::derived::DerivedDir;
+use reenact_store::session::{SessionId, load};
+use reenact_wasm::{StartError, WasmSimulation};
+use tokio::runtime::Handle;
+
+use crate::documents::{KeyframeDocument, KeyframesDocument, VerdictDocument};
+use crate::error::chain;
+use crate::limits::{KEYFRAME_JOBS_MAX, KEYFRAMER_TICKS, SIMULATION_STACK_BYTES};
+use crate::modules::{Modules, lock};
+
+/// Takes keyframes of the sessions it is told of, one after the other.
+#[derive(Debug)]
+pub struct Keyframer {
+    jobs: SyncSender<SessionId>,
+    waiting: Arc<Mutex<HashSet<SessionId>>>,
+    stop: Arc<AtomicBool>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the keyframer works with.
+#[derive(Clone, Debug)]
+pub(crate) struct Workshop {
+    pub(crate) store: Arc<dyn EventStore>,
+    pub(crate) modules: Arc<Modules>,
+    pub(crate) blobs: Arc<BlobDir>,
+    /// The lists of keyframes, by session.
+    pub(crate) lists: Arc<DerivedDir>,
+}
+
+impl Keyframer {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// The system gives no thread.
+    pub(crate) fn start(workshop: Workshop, runtime: Handle) -> std::io::Result<Self> {
+        let (jobs, queue) = sync_channel(KEYFRAME_JOBS_MAX);
+        let (waiting, stop) = (Arc::default(), Arc::new(AtomicBool::new(false)));
+        let thread = std::thread::Builder::new().name("keyframer".into()).stack_size(SIMULATION_STACK_BYTES);
+        let worker = Worker { workshop, runtime, waiting: Arc::clone(&waiting), stop: Arc::clone(&stop) };
+        let thread = thread.spawn(move || worker.run(&queue))?;
+        Ok(Self { jobs, waiting, stop, thread: Mutex::new(Some(thread)) })
+    }
+
+    /// Asks for the keyframes of an ended session. When too many wait, it is left for the next start of the
+    /// server: a keyframe is never needed.
+    pub fn take(&self, session: &SessionId) {
+        if lock(&self.waiting).insert(session.clone()) && self.jobs.try_send(session.clone()).is_err() {
+            lock(&self.waiting).remove(session);
+        }
+    }
+
+    /// How many sessions wait, the one under way among them.
+    pub fn waiting(&self) -> usize {
+        lock(&self.waiting).len()
+    }
+
+    /// Ends the work at the next keyframe, and waits for that.
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // An id that no session has wakes the thread, if it sleeps; a full queue keeps it awake.
+        if let Some(thread) = lock(&self.thread).take() {
+            while !thread.is_finished() {
+                let _full = self.jobs.try_send(SessionId::generate());
+                std::thread::sleep(std::time::Duration::from_millis(1));
+            }
+        }
+    }
+}
+
+struct Worker {
+    workshop: Workshop,
+    runtime: Handle,
+    waiting: Arc<Mutex<HashSet<SessionId>>>,
+    stop: Arc<AtomicBool>,
+}
+
+/// The work was interrupted: the server stops.
+struct Stopped;
+
+impl Worker {
+    fn run(&self, queue: &Receiver<SessionId>) {
+        while let Ok(session) = queue.recv() {
+            if self.stop.load(Ordering::Relaxed) {
+                return;
+            }
+            if let Ok(Some(list)) = self.take(&session) {
+                let json = serde_json::to_vec(&list).expect("a list has text keys and whole numbers");
+                // A list that cannot be kept is made again when the server starts.
+                let _unkept = self.workshop.lists.put(session.stream(), &json);
+            }
+            lock(&self.waiting).remove(&session);
+        }
+    }
+
+    /// The keyframes of a session; `None` if it has not ended, or is not there.
+    fn take(&self, session: &SessionId) -> Result<Option<KeyframesDocument>, Stopped> {
+        let loaded = self.runtime.block_on(load(&*self.workshop.store, session));
+        let Ok((_, payloads)) = loaded else { return Ok(None) };
+        if !matches!(payloads.last(), Some(SessionPayload::Ended(_))) {
+            return Ok(None);
+        }
+        let file = replay_from_session(payloads, &Attachments::default());
+        let replay = file.ok().and_then(|file| Replay::decode(&file).ok());
+        let Some(replay) = replay.map(Arc::new) else { return Ok(None) };
+        let mut list = Vec::new();
+        let verdict = match self.simulation_of(&replay) {
+            Ok(simulation) => self.simulate(simulation, &replay, &mut list)?,
+            Err(detail) => VerdictDocument::NotVerifiable { detail },
+        };
+        Ok(Some(KeyframesDocument { keyframes: list, verdict: Some(verdict) }))
+    }
+
+    fn simulation_of(&self, replay: &Replay) -> Result<WasmSimulation, String> {
+        let module = self.workshop.modules.of_session(&replay.started).map_err(|error| chain(&error))?;
+        module.simulation_of(&replay.started).map_err(|error| match error {
+            StartError::Failed(limit @ Failure::Limit { .. }) => Obstacle::Limit(limit).to_string(),
+            other => chain(&other),
+        })
+    }
+
+    fn simulate(
+        &self,
+        simulation: WasmSimulation,
+        replay: &Arc<Replay>,
+        list: &mut Vec<KeyframeDocument>,
+    ) -> Result<VerdictDocument, Stopped> {
+        let every = keyframe_every(replay.started.hash_every);
+        let mut state = Vec::new();
+        let mut keep = |tick: Tick, simulation: &mut WasmSimulation| {
+            simulation.save(&mut state);
+            let hash = StateHash::of(&state);
+            // Without it, seeking takes longer; nothing else.
+            if self.workshop.blobs.put(&state).is_ok() {
+                list.push(KeyframeDocument { tick: tick.0, state: hash.to_string(), bytes: state.len() });
+            }
+        };
+        if replay.hashes.is_empty() {
+            return self.play(simulation, replay, every, keep);
+        }
+        let mut verifier = Verifier::new(simulation, Arc::clone(replay));
+        loop {
+            self.check_stop()?;
+            if verifier.tick().0.is_multiple_of(every) {
+                keep(verifier.tick(), verifier.simulation());
+            }
+            let to_next = every - verifier.tick().0 % every;
+            if let Some(verdict) = verifier.advance(to_next.min(KEYFRAMER_TICKS)) {
+                return Ok(VerdictDocument::from(&verdict));
+            }
+        }
+    }
+
+    /// Takes the keyframes of a session that recorded no hashes.
+    fn play(
+        &self,
+        simulation: WasmSimulation,
+        replay: &Arc<Replay>,
+        every: u32,
+        mut keep: impl FnMut(Tick, &mut WasmSimulation),
+    ) -> Result<VerdictDocument, Stopped> {
+        let last = replay.last_tick();
+        let mut player = Player::new(simulation, Arc::clone(replay));
+        let mut tick = Tick::ZERO;
+        while tick <= last && player.seek(tick).is_ok() {
+            self.check_stop()?;
+            keep(tick, player.simulation());
+            let Some(next) = tick.0.checked_add(every) else { break };
+            tick = Tick(next);
+        }
+        Ok(VerdictDocument::from(&Verdict::NotVerifiable(Obstacle::NoHashes)))
+    }
+
+    fn check_stop(&self) -> Result<(), Stopped> {
+        if self.stop.load(Ordering::Relaxed) { Err(Stopped) } else { Ok(()) }
+    }
+}
+
+/// Keyframes stand where hashes were recorded, so that whoever plays can tell a good one from a bad one.
+fn keyframe_every(hash_every: u32) -> u32 {
+    match hash_every {
+        0 => KEYFRAME_EVERY_DEFAULT,
+        every => KEYFRAME_EVERY_DEFAULT.div_ceil(every).saturating_mul(every),
+    }
+}
+
+/// The keyframes of a session, as far as they were taken.
+pub(crate) fn keyframes_of(lists: &DerivedDir, session: &SessionId) -> Option<KeyframesDocument> {
+    let json = lists.get(session.stream()).ok().flatten()?;
+    serde_json::from_slice(&json).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keyframes_stand_where_hashes_do() {
+        let check = |hash_every, expect| assert_eq!(keyframe_every(hash_every), expect, "{hash_every}");
+        check(0, 600);
+        check(1, 600);
+        check(60, 600);
+        check(7, 602);
+        check(1_000, 1_000);
+        check(u32::MAX, u32::MAX);
+    }
+}

@@ -1,0 +1,239 @@
+//! What goes wrong while somebody records: each a word that programs can tell apart, and nothing
+//! acknowledged is lost.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use reenact::session::EndReason;
+use reenact::{Tick, Verdict};
+use reenact_server::ClientError;
+use reenact_server::record::protocol::RefusalCode;
+use reenact_store::store::BoxFuture;
+use reenact_store::{
+    AppendError, Checkpoint, Direction, Event, EventStore, ExpectedSequence, Head, NewEvent, ReadError,
+    Receipt, Scope, Sequence, StreamId, Subscription,
+};
+
+use crate::support::{
+    Game, acknowledged, fresh, get, opening, refused, replay_of, resume_of, start, start_with, verdict_of,
+};
+
+/// A store whose appends wait, or fail, as long as a test wants.
+#[derive(Debug)]
+struct Faulty {
+    inner: Arc<dyn EventStore>,
+    stalled: Arc<AtomicBool>,
+    failure: Mutex<Option<AppendError>>,
+}
+
+impl EventStore for Faulty {
+    fn append<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        expected: ExpectedSequence,
+        events: Vec<NewEvent>,
+    ) -> BoxFuture<'a, Result<Receipt, AppendError>> {
+        Box::pin(async move {
+            while self.stalled.load(Ordering::Relaxed) {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+            let failure = self.failure.lock().unwrap().clone();
+            match failure {
+                Some(failure) => Err(failure),
+                None => self.inner.append(stream, expected, events).await,
+            }
+        })
+    }
+
+    fn read<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        from: Sequence,
+        direction: Direction,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Event>, ReadError>> {
+        self.inner.read(stream, from, direction, limit)
+    }
+
+    fn read_all<'a>(
+        &'a self,
+        after: &'a Checkpoint,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Vec<Event>, ReadError>> {
+        self.inner.read_all(after, limit)
+    }
+
+    fn subscribe(&self, scope: Scope) -> Subscription {
+        self.inner.subscribe(scope)
+    }
+
+    fn head<'a>(&'a self, stream: &'a StreamId) -> BoxFuture<'a, Result<Option<Head>, ReadError>> {
+        self.inner.head(stream)
+    }
+
+    fn partitions(&self) -> u32 {
+        self.inner.partitions()
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_stalls_ends_the_session_before_a_gap() {
+    let folder = tempfile::tempdir().unwrap();
+    let stalled = Arc::new(AtomicBool::new(false));
+    let server = start_with(folder.path(), |inner| {
+        Arc::new(Faulty { inner, stalled: Arc::clone(&stalled), failure: Mutex::default() })
+    })
+    .await;
+    let game = Game::tour();
+    let mut client = game.open(server.address, &opening()).await.unwrap();
+    let session = client.session.clone();
+    stalled.store(true, Ordering::Relaxed);
+    // A recorder that does not hold itself back: each tick other inputs of four participants.
+    let schema = game.module.input_schema();
+    let mut frame = Vec::new();
+    for tick in (0..100_000).step_by(1_000) {
+        let mut message = vec![1];
+        for tick in tick..tick + 1_000 {
+            let mut inputs = reenact::Inputs::absent(schema);
+            for who in 0..4 {
+                inputs.set(schema, who, &[i64::from(tick) % 7, i64::from(tick) % 1_000, 0, 0]).unwrap();
+            }
+            inputs.write_frame(schema, Tick(tick), &mut frame);
+            message.extend_from_slice(&frame);
+        }
+        if client.send_message(message).await.is_err() {
+            break;
+        }
+    }
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    stalled.store(false, Ordering::Relaxed);
+    assert_eq!(refused(&mut client).await, RefusalCode::RecorderFull);
+    let replay = replay_of(server.address, &session).await;
+    assert_eq!(replay.ended.reason, EndReason::Truncated);
+    assert!(replay.ended.last_tick >= client.acknowledged && replay.ended.last_tick > Tick(10_000));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_store_that_fails_is_told_apart_and_the_session_goes_on_afterwards() {
+    let folder = tempfile::tempdir().unwrap();
+    for (failure, expect) in [
+        (AppendError::Full { bytes: 1, reason: "the disk".into() }, RefusalCode::StoreFull),
+        (AppendError::Unavailable { reason: "away".into() }, RefusalCode::StoreUnavailable),
+        (AppendError::Poisoned { reason: "a write failed".into() }, RefusalCode::StorePoisoned),
+    ] {
+        let mut faulty = None;
+        let server = start_with(folder.path(), |inner| {
+            let stalled = Arc::new(AtomicBool::new(false));
+            let store = Arc::new(Faulty { inner, stalled, failure: Mutex::default() });
+            faulty = Some(Arc::clone(&store));
+            store
+        })
+        .await;
+        let faulty = faulty.unwrap();
+        let mut game = Game::tour();
+        let mut client = game.open(server.address, &opening()).await.unwrap();
+        game.play(&mut client, 30).await.unwrap();
+        acknowledged(&mut client, Tick(30)).await;
+        *faulty.failure.lock().unwrap() = Some(failure);
+        let played = game.inputs.len();
+        game.play(&mut client, 30).await.unwrap();
+        assert_eq!(refused(&mut client).await, expect);
+        let ready = get(server.address, "/readyz").await.status;
+        assert_eq!(ready, if expect == RefusalCode::StorePoisoned { 503 } else { 200 });
+        *faulty.failure.lock().unwrap() = None;
+        let mut again = game.open(server.address, &resume_of(&client)).await.unwrap();
+        assert_eq!(again.acknowledged, Tick(played as u32));
+        for tick in played..game.inputs.len() {
+            again.record(Tick(tick as u32), game.inputs[tick].clone()).await.unwrap();
+        }
+        game.end(again).await.unwrap();
+        drop(faulty);
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_stops_says_so_and_keeps_what_it_has_heard() {
+    let (folder, server) = fresh().await;
+    let mut game = Game::tour();
+    let mut client = game.open(server.address, &opening()).await.unwrap();
+    game.play(&mut client, 100).await.unwrap();
+    acknowledged(&mut client, Tick(1)).await;
+    let stopped = tokio::spawn(server.stop());
+    assert_eq!(refused(&mut client).await, RefusalCode::ServerStopping);
+    stopped.await.unwrap();
+    let server = start(folder.path()).await;
+    let mut again = game.open(server.address, &resume_of(&client)).await.unwrap();
+    assert_eq!(again.acknowledged, Tick(100));
+    game.play(&mut again, 20).await.unwrap();
+    let session = again.session.clone();
+    game.end(again).await.unwrap();
+    let verdict = verdict_of(&game, replay_of(server.address, &session).await);
+    assert_eq!(verdict, Verdict::Verified { through: Tick(120), hashes: 3 });
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_no_message_is_refused_with_its_byte() {
+    let (_folder, server) = fresh().await;
+    let check = async |message: Vec<u8>, expect: RefusalCode| {
+        let mut game = Game::tour();
+        let mut client = game.open(server.address, &opening()).await.unwrap();
+        game.play(&mut client, 10).await.unwrap();
+        let session = client.session.clone();
+        client.send_message(message).await.unwrap();
+        assert_eq!(refused(&mut client).await, expect);
+        assert!(matches!(client.answer().await, Err(ClientError::Closed)));
+        // What came before is kept.
+        let listed = get(server.address, &format!("/v1/sessions/{session}")).await.json();
+        assert_eq!((&listed["state"], &listed["ticks"]), (&"interrupted".into(), &10.into()));
+    };
+    check(vec![], RefusalCode::Malformed).await;
+    check(vec![9, 9], RefusalCode::Malformed).await;
+    check(vec![1; 30], RefusalCode::Malformed).await;
+    check(vec![1; 65_537], RefusalCode::MessageTooLarge).await;
+    check(vec![1; 1_000_000], RefusalCode::MessageTooLarge).await;
+    check([&[2, 99, 0, 0, 0][..], &[0; 32]].concat(), RefusalCode::TickGap).await;
+    check(vec![3, 99, 0, 0, 0, 1, 0, 0, 0], RefusalCode::TickGap).await;
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_tick_has_no_more_marks_than_a_game_may_emit() {
+    let (_folder, server) = fresh().await;
+    let mut game = Game::tour();
+    let mut client = game.open(server.address, &opening()).await.unwrap();
+    game.play(&mut client, 1).await.unwrap();
+    let mark = reenact::Mark { kind: 7, payload: vec![0; 300] };
+    let mut sent = 0;
+    while sent < 1_000 && client.mark(Tick(1), &mark).await.is_ok() {
+        sent += 1;
+    }
+    if sent == 1_000 {
+        assert_eq!(refused(&mut client).await, RefusalCode::TooLarge);
+    }
+    let marks = get(server.address, &format!("/v1/sessions/{}/marks", client.session)).await.json();
+    assert!(marks["marks"].as_array().unwrap().len() <= 256 + 8);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_failed_tick_is_recorded_with_its_inputs() {
+    use reenact::{Failure, Trap};
+    use reenact_server::record::protocol::End;
+    let (_folder, server) = fresh().await;
+    let mut game = Game::tour();
+    let mut client = game.open(server.address, &opening()).await.unwrap();
+    game.play(&mut client, 25).await.unwrap();
+    let session = client.session.clone();
+    let inputs = game.inputs[3].clone();
+    let end = End::Failed(Failure::Trap(Trap::Unreachable), Tick(25), inputs);
+    assert_eq!(client.end(&end).await.unwrap(), Tick(25));
+    let replay = replay_of(server.address, &session).await;
+    assert_eq!((replay.last_tick(), replay.inputs.end_tick()), (Tick(25), Tick(26)));
+    // This game does not fail there, and the verdict says so.
+    assert!(matches!(verdict_of(&game, replay), Verdict::Mismatch(_)));
+    server.stop().await;
+}
