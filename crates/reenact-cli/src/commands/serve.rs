@@ -114,10 +114,13 @@ fn describe(server: &Server, place: &Place) -> String {
         0 => String::new(),
         bytes => format!("; {bytes} bytes of a write that was never acknowledged are gone"),
     };
+    let sessions = match recovered.sessions {
+        1 => "1 session".to_owned(),
+        many => format!("{many} sessions"),
+    };
     format!(
-        "recovered {} events of {} sessions from {data} in {:.0} ms, 0 lost{torn}",
+        "recovered {} events of {sessions} from {data} in {:.0} ms, 0 lost{torn}",
         recovered.events,
-        recovered.sessions,
         recovered.elapsed.as_secs_f64() * 1_000.0,
     )
 }
