@@ -12,9 +12,8 @@ use tokio_tungstenite::tungstenite::{Error as SocketError, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async};
 
 use crate::limits::{CLOSE_TIMEOUT, MESSAGE_BYTES_MAX};
-use crate::record::protocol::{
-    Answer, End, Opening, Refusal, write_end, write_hash, write_inputs, write_mark,
-};
+use crate::record::protocol::{Answer, End, Opening, write_end, write_hash, write_inputs, write_mark};
+use crate::record::refusal::Refusal;
 
 /// Why a recording does not go on.
 #[derive(Debug, Error)]

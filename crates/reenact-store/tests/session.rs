@@ -10,6 +10,7 @@ use reenact::session::{EndReason, SessionEnded, SessionPayload, SessionStarted, 
 use reenact::{Failure, Inputs, Mark, Recorder, StateHash, Tick, TickRate};
 use reenact_store::session::{LoadError, SessionError, StoredInputs, WriteError, load};
 use reenact_store::*;
+use reenact_testkit::interposed::Interposed;
 use reenact_testkit::pads::random_inputs;
 
 fn started() -> SessionStarted {
@@ -251,43 +252,15 @@ enum Answers {
     NeverCome,
 }
 
-/// A store that does what it should and does not always say so.
-#[derive(Debug)]
-struct Deaf {
-    store: MemoryStore,
-    answers: Mutex<Answers>,
-}
-
-impl Deaf {
-    fn new() -> Arc<Self> {
-        Arc::new(Self { store: MemoryStore::new(1), answers: Mutex::new(Answers::Come) })
-    }
-
-    fn set(&self, answers: Answers) {
-        *self.answers.lock().unwrap() = answers;
-    }
-
-    /// What becomes of the next answer.
-    fn next(&self) -> Answers {
-        let mut answers = self.answers.lock().unwrap();
-        let next = *answers;
-        if let Answers::GetLost { next } = &mut *answers {
-            *next = !*next;
-        }
-        next
-    }
-}
-
-impl EventStore for Deaf {
-    fn append<'a>(
-        &'a self,
-        stream: &'a StreamId,
-        expected: ExpectedSequence,
-        events: Vec<NewEvent>,
-    ) -> BoxFuture<'a, Result<Receipt, AppendError>> {
+/// A store that does what it should and does not always say so; and how a test says what becomes of answers.
+fn deaf() -> (Arc<dyn EventStore>, Arc<Mutex<Answers>>) {
+    let answers = Arc::new(Mutex::new(Answers::Come));
+    let next = Arc::clone(&answers);
+    let store = Interposed::before(memory(), move |appending| {
+        let next = Arc::clone(&next);
         Box::pin(async move {
-            let answer = self.store.append(stream, expected, events).await;
-            match self.next() {
+            let answer = appending.run().await;
+            match next_answer(&next) {
                 Answers::Come | Answers::GetLost { next: false } => answer,
                 Answers::GetLost { next: true } => {
                     Err(AppendError::Unavailable { reason: "the answer was lost".into() })
@@ -295,46 +268,25 @@ impl EventStore for Deaf {
                 Answers::NeverCome => std::future::pending().await,
             }
         })
-    }
+    });
+    (store, answers)
+}
 
-    fn read<'a>(
-        &'a self,
-        stream: &'a StreamId,
-        from: Sequence,
-        direction: Direction,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<Event>, ReadError>> {
-        self.store.read(stream, from, direction, limit)
+fn next_answer(answers: &Mutex<Answers>) -> Answers {
+    let mut answers = answers.lock().unwrap();
+    let answer = *answers;
+    if let Answers::GetLost { next } = &mut *answers {
+        *next = !*next;
     }
-
-    fn read_all<'a>(
-        &'a self,
-        after: &'a Checkpoint,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<Event>, ReadError>> {
-        self.store.read_all(after, limit)
-    }
-
-    fn subscribe(&self, scope: Scope) -> Subscription {
-        self.store.subscribe(scope)
-    }
-
-    fn head<'a>(&'a self, stream: &'a StreamId) -> BoxFuture<'a, Result<Option<Head>, ReadError>> {
-        self.store.head(stream)
-    }
-
-    fn partitions(&self) -> u32 {
-        self.store.partitions()
-    }
+    answer
 }
 
 #[tokio::test]
 async fn an_append_whose_answer_was_lost_is_there_once() {
     for flushed in [true, false] {
-        let deaf = Deaf::new();
-        let store: Arc<dyn EventStore> = deaf.clone();
+        let (store, answers) = deaf();
         let mut writer = start(&store).await;
-        deaf.set(Answers::GetLost { next: true });
+        *answers.lock().unwrap() = Answers::GetLost { next: true };
         let payloads = payloads();
         for chunk in payloads[1..].chunks(4) {
             if let Err(error) = writer.append(chunk.to_vec()).await {
@@ -350,16 +302,15 @@ async fn an_append_whose_answer_was_lost_is_there_once() {
 
 #[tokio::test]
 async fn an_append_that_was_dropped_half_way_is_there_once() {
-    let deaf = Deaf::new();
-    let store: Arc<dyn EventStore> = deaf.clone();
+    let (store, answers) = deaf();
     let mut writer = start(&store).await;
     let payloads = payloads();
     for chunk in payloads[1..].chunks(4) {
-        deaf.set(Answers::NeverCome);
+        *answers.lock().unwrap() = Answers::NeverCome;
         let append = std::pin::pin!(writer.append(chunk.to_vec()));
         let polled = append.poll(&mut Context::from_waker(Waker::noop()));
         assert!(polled.is_pending());
-        deaf.set(Answers::Come);
+        *answers.lock().unwrap() = Answers::Come;
     }
     writer.flush().await.unwrap();
     assert_eq!(load(&*store, writer.id()).await.unwrap().1, payloads);

@@ -8,17 +8,16 @@ use std::sync::Arc;
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use reenact::session::{EndReason, SessionEnded, SessionPayload};
 use reenact::{Recorder, Tick};
-use reenact_store::AppendError;
 use reenact_store::session::{SessionId, SessionWriter, WriteError};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until, timeout};
 
 use super::opening::{Opened, open};
 use super::parts::Parts;
-use super::protocol::{Answer, Refusal, RefusalCode};
+use super::protocol::Answer;
 use super::recorders::Lease;
+use super::refusal::{Refusal, RefusalCode, refuse_append};
 use crate::app::App;
 use crate::documents::reason_name;
-use crate::error::chain;
 use crate::limits::{
     CLOSE_TIMEOUT, FLUSH_EVERY, MESSAGE_BYTES_MAX, OPENING_BYTES_MAX, OPENING_TIMEOUT, SEND_TIMEOUT,
     SILENCE_TIMEOUT,
@@ -249,22 +248,6 @@ impl Connection<'_> {
         }
         Ok(())
     }
-}
-
-/// Why the store did not take what a recorder said.
-pub(super) fn refuse_append(app: &App, error: &WriteError) -> Refusal {
-    let WriteError::Store(append) = error else {
-        return Refusal::malformed(chain(error));
-    };
-    app.note(append);
-    let code = match append {
-        AppendError::Full { .. } => RefusalCode::StoreFull,
-        AppendError::Unavailable { .. } => RefusalCode::StoreUnavailable,
-        AppendError::Poisoned { .. } => RefusalCode::StorePoisoned,
-        AppendError::WrongExpectedSequence { .. } => RefusalCode::Superseded,
-        _ => RefusalCode::Internal,
-    };
-    Refusal::new(code, chain(error))
 }
 
 fn superseded() -> Refusal {

@@ -5,3 +5,4 @@ mod opening;
 mod parts;
 pub mod protocol;
 pub(crate) mod recorders;
+pub mod refusal;

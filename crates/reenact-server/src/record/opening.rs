@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use reenact::limits::{CONFIG_BYTES_MAX, DISK_BYTES_MAX};
 use reenact::{Recorder, SessionStarted};
-use reenact_store::session::{LoadError, SessionId, SessionWriter, StoredInputs};
+use reenact_store::session::{SessionId, SessionWriter, StoredInputs};
 use reenact_wasm::Setup;
 
 use super::parts::Parts;
-use super::protocol::{Opening, Refusal, RefusalCode, read_base64, read_module_hash};
+use super::protocol::{Opening, read_base64, read_module_hash};
 use super::recorders::Lease;
+use super::refusal::{Refusal, RefusalCode, refuse_append, refuse_load};
 use crate::app::App;
 use crate::error::chain;
 use crate::modules::ModuleError;
@@ -66,7 +67,7 @@ async fn start(app: &App, started: SessionStarted) -> Result<Opened, Refusal> {
     let recorder = Recorder::resume(started.clone(), CHUNK_TICKS, reenact::Tick::ZERO);
     let parts = Parts::new(started.schema.clone(), None);
     let writer = SessionWriter::start(Arc::clone(&app.data.store), session.clone(), started, None).await;
-    let writer = writer.map_err(|error| super::connection::refuse_append(app, &error))?;
+    let writer = writer.map_err(|error| refuse_append(app, &error))?;
     Ok(Opened { session, lease, writer, parts, recorder })
 }
 
@@ -91,12 +92,4 @@ async fn resume(app: &App, session: &str, key: &str) -> Result<Opened, Refusal> 
     let stored = StoredInputs::new(Arc::clone(&app.data.store), session.clone(), stored);
     let parts = Parts::new(started.schema, Some(stored));
     Ok(Opened { session, lease, writer, parts, recorder })
-}
-
-fn refuse_load(error: &LoadError) -> Refusal {
-    let code = match error {
-        LoadError::Unknown { .. } => RefusalCode::UnknownSession,
-        _ => RefusalCode::Internal,
-    };
-    Refusal::new(code, chain(error))
 }

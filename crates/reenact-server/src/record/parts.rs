@@ -6,7 +6,8 @@ use reenact::session::{EndReason, SessionEnded};
 use reenact::{InputSchema, Mark, RecordError, Recorder, StateHash, Tick};
 use reenact_store::session::{Session, StoredInputs};
 
-use super::protocol::{End, Part, Refusal, RefusalCode, read};
+use super::protocol::{End, Part, read};
+use super::refusal::{Refusal, RefusalCode};
 use crate::error::chain;
 
 /// Takes a recorder's messages, in their order.

@@ -6,7 +6,8 @@ use reenact::input::FrameError;
 use reenact::session::HASH_EVERY_DEFAULT;
 use reenact::{Failure, InputSchema, Inputs, Mark, ModuleHash, StateHash, Tick, Trap};
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
+
+use super::refusal::{Refusal, RefusalCode};
 
 /// What a recorder says first.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,65 +79,6 @@ pub enum Answer {
         /// For people.
         detail: String,
     },
-}
-
-/// Why the server ends a recorder's connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[expect(missing_docs, reason = "the table of docs/spec/service.md")]
-pub enum RefusalCode {
-    Malformed,
-    MessageTooLarge,
-    UnknownModule,
-    ModuleRefused,
-    UnknownSession,
-    WrongKey,
-    SessionEnded,
-    Superseded,
-    TickGap,
-    InputsDiffer,
-    TooLarge,
-    RecorderFull,
-    Busy,
-    Silent,
-    StoreFull,
-    StoreUnavailable,
-    StorePoisoned,
-    ServerStopping,
-    Internal,
-}
-
-impl RefusalCode {
-    /// The WebSocket close code that goes with it (RFC 6455, section 7.4).
-    pub fn close_code(self) -> u16 {
-        match self {
-            Self::MessageTooLarge => 1009,
-            Self::Busy => 1013,
-            Self::StoreFull | Self::StoreUnavailable | Self::StorePoisoned | Self::Internal => 1011,
-            Self::ServerStopping => 1001,
-            _ => 1008,
-        }
-    }
-}
-
-/// A refusal: its code, and the sentence for people.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{detail}")]
-pub struct Refusal {
-    /// What programs match on.
-    pub code: RefusalCode,
-    /// What people read.
-    pub detail: String,
-}
-
-impl Refusal {
-    pub(crate) fn new(code: RefusalCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: detail.into() }
-    }
-
-    pub(crate) fn malformed(detail: impl Into<String>) -> Self {
-        Self::new(RefusalCode::Malformed, detail)
-    }
 }
 
 /// One part of what a recorder says while it records.

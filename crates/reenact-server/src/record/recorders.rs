@@ -7,7 +7,7 @@ use reenact_store::session::SessionId;
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
-use super::protocol::{Refusal, RefusalCode};
+use super::refusal::{Refusal, RefusalCode};
 use crate::limits::{RECORDERS_MAX, TAKEOVER_TIMEOUT};
 use crate::modules::lock;
 

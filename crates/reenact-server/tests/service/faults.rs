@@ -8,87 +8,48 @@ use std::time::Duration;
 use reenact::session::EndReason;
 use reenact::{Tick, Verdict};
 use reenact_server::ClientError;
-use reenact_server::record::protocol::RefusalCode;
-use reenact_store::store::BoxFuture;
-use reenact_store::{
-    AppendError, Checkpoint, Direction, Event, EventStore, ExpectedSequence, Head, NewEvent, ReadError,
-    Receipt, Scope, Sequence, StreamId, Subscription,
-};
+use reenact_server::record::refusal::RefusalCode;
+use reenact_store::{AppendError, EventStore};
+use reenact_testkit::interposed::Interposed;
 
 use crate::support::{
     Game, acknowledged, fresh, get, opening, refused, replay_of, resume_of, start, start_with, verdict_of,
 };
 
-/// A store whose appends wait, or fail, as long as a test wants.
-#[derive(Debug)]
-struct Faulty {
-    inner: Arc<dyn EventStore>,
-    stalled: Arc<AtomicBool>,
+/// What a store's appends do, as long as a test wants.
+#[derive(Debug, Default)]
+struct Faults {
+    stalled: AtomicBool,
     failure: Mutex<Option<AppendError>>,
 }
 
-impl EventStore for Faulty {
-    fn append<'a>(
-        &'a self,
-        stream: &'a StreamId,
-        expected: ExpectedSequence,
-        events: Vec<NewEvent>,
-    ) -> BoxFuture<'a, Result<Receipt, AppendError>> {
+/// A store with faults before `store`.
+fn faulty(store: Arc<dyn EventStore>, faults: &Arc<Faults>) -> Arc<dyn EventStore> {
+    let faults = Arc::clone(faults);
+    Interposed::before(store, move |appending| {
+        let faults = Arc::clone(&faults);
         Box::pin(async move {
-            while self.stalled.load(Ordering::Relaxed) {
+            while faults.stalled.load(Ordering::Relaxed) {
                 tokio::time::sleep(Duration::from_millis(1)).await;
             }
-            let failure = self.failure.lock().unwrap().clone();
+            let failure = faults.failure.lock().unwrap().clone();
             match failure {
                 Some(failure) => Err(failure),
-                None => self.inner.append(stream, expected, events).await,
+                None => appending.run().await,
             }
         })
-    }
-
-    fn read<'a>(
-        &'a self,
-        stream: &'a StreamId,
-        from: Sequence,
-        direction: Direction,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<Event>, ReadError>> {
-        self.inner.read(stream, from, direction, limit)
-    }
-
-    fn read_all<'a>(
-        &'a self,
-        after: &'a Checkpoint,
-        limit: usize,
-    ) -> BoxFuture<'a, Result<Vec<Event>, ReadError>> {
-        self.inner.read_all(after, limit)
-    }
-
-    fn subscribe(&self, scope: Scope) -> Subscription {
-        self.inner.subscribe(scope)
-    }
-
-    fn head<'a>(&'a self, stream: &'a StreamId) -> BoxFuture<'a, Result<Option<Head>, ReadError>> {
-        self.inner.head(stream)
-    }
-
-    fn partitions(&self) -> u32 {
-        self.inner.partitions()
-    }
+    })
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_store_that_stalls_ends_the_session_before_a_gap() {
     let folder = tempfile::tempdir().unwrap();
-    let stalled = Arc::new(AtomicBool::new(false));
-    let server = start_with(folder.path(), |inner| {
-        Arc::new(Faulty { inner, stalled: Arc::clone(&stalled), failure: Mutex::default() })
-    })
-    .await;
+    let faults = Arc::default();
+    let server = start_with(folder.path(), |store| faulty(store, &faults)).await;
     let game = Game::tour();
     let mut client = game.open(server.address, &opening()).await.unwrap();
     let session = client.session.clone();
-    stalled.store(true, Ordering::Relaxed);
+    faults.stalled.store(true, Ordering::Relaxed);
     // A recorder that does not hold itself back: each tick other inputs of four participants.
     let schema = game.module.input_schema();
     let mut frame = Vec::new();
@@ -107,7 +68,7 @@ async fn a_store_that_stalls_ends_the_session_before_a_gap() {
         }
     }
     tokio::time::sleep(Duration::from_millis(200)).await;
-    stalled.store(false, Ordering::Relaxed);
+    faults.stalled.store(false, Ordering::Relaxed);
     assert_eq!(refused(&mut client).await, RefusalCode::RecorderFull);
     let replay = replay_of(server.address, &session).await;
     assert_eq!(replay.ended.reason, EndReason::Truncated);
@@ -123,33 +84,25 @@ async fn a_store_that_fails_is_told_apart_and_the_session_goes_on_afterwards() {
         (AppendError::Unavailable { reason: "away".into() }, RefusalCode::StoreUnavailable),
         (AppendError::Poisoned { reason: "a write failed".into() }, RefusalCode::StorePoisoned),
     ] {
-        let mut faulty = None;
-        let server = start_with(folder.path(), |inner| {
-            let stalled = Arc::new(AtomicBool::new(false));
-            let store = Arc::new(Faulty { inner, stalled, failure: Mutex::default() });
-            faulty = Some(Arc::clone(&store));
-            store
-        })
-        .await;
-        let faulty = faulty.unwrap();
+        let faults = Arc::default();
+        let server = start_with(folder.path(), |store| faulty(store, &faults)).await;
         let mut game = Game::tour();
         let mut client = game.open(server.address, &opening()).await.unwrap();
         game.play(&mut client, 30).await.unwrap();
         acknowledged(&mut client, Tick(30)).await;
-        *faulty.failure.lock().unwrap() = Some(failure);
+        *faults.failure.lock().unwrap() = Some(failure);
         let played = game.inputs.len();
         game.play(&mut client, 30).await.unwrap();
         assert_eq!(refused(&mut client).await, expect);
         let ready = get(server.address, "/readyz").await.status;
         assert_eq!(ready, if expect == RefusalCode::StorePoisoned { 503 } else { 200 });
-        *faulty.failure.lock().unwrap() = None;
+        *faults.failure.lock().unwrap() = None;
         let mut again = game.open(server.address, &resume_of(&client)).await.unwrap();
         assert_eq!(again.acknowledged, Tick(played as u32));
         for tick in played..game.inputs.len() {
             again.record(Tick(tick as u32), game.inputs[tick].clone()).await.unwrap();
         }
         game.end(again).await.unwrap();
-        drop(faulty);
         server.stop().await;
     }
 }

@@ -1,7 +1,8 @@
 //! Recording: what is said once is kept, what is said again is compared, and everything ends with a word.
 
 use reenact::{Tick, Verdict};
-use reenact_server::record::protocol::{Opening, RefusalCode};
+use reenact_server::record::protocol::Opening;
+use reenact_server::record::refusal::RefusalCode;
 
 use crate::support::{
     Game, acknowledged, fresh, get, opening, refusal, refused, replay_of, resume_of, start, start_of,
