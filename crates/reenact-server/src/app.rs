@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use axum::body::Bytes;
-use reenact::session::{SessionPayload, SimulationId};
+use reenact::session::{SessionPayload, SessionStarted, SimulationId};
 use reenact_store::session::{SessionId, from_event};
 use reenact_store::{AppendError, Direction, Event, Sequence};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
@@ -15,9 +15,10 @@ use crate::documents::{
 use crate::error::{ApiError, Code, chain};
 use crate::keyframer::{Keyframer, keyframes_of};
 use crate::library::{Entry, Library};
-use crate::limits::{ADMISSIONS_MAX, EVENTS_PER_READ, READERS_MAX};
-use crate::modules::lock;
+use crate::limits::{COMPILATIONS_MAX, EVENTS_PER_READ, READERS_MAX, UPLOADS_MAX};
+use crate::modules::{Modules, lock};
 use crate::record::recorders::Recorders;
+use crate::work::blocking;
 
 #[derive(Debug)]
 pub(crate) struct App {
@@ -28,9 +29,10 @@ pub(crate) struct App {
     on_loopback: bool,
     stopping: watch::Sender<bool>,
     readers: Semaphore,
-    admissions: Semaphore,
-    /// Why the store takes no more events, once it does not.
-    poisoned: Mutex<Option<String>>,
+    uploads: Semaphore,
+    compilations: Semaphore,
+    /// Why the store did not take the last events that it was given.
+    refused: Mutex<Option<String>>,
 }
 
 impl App {
@@ -43,8 +45,9 @@ impl App {
             on_loopback,
             stopping: watch::Sender::new(false),
             readers: Semaphore::new(READERS_MAX),
-            admissions: Semaphore::new(ADMISSIONS_MAX),
-            poisoned: Mutex::default(),
+            uploads: Semaphore::new(UPLOADS_MAX),
+            compilations: Semaphore::new(COMPILATIONS_MAX),
+            refused: Mutex::default(),
         }
     }
 
@@ -69,13 +72,19 @@ impl App {
         if *self.stopping.borrow() {
             return Some("the server stops".into());
         }
-        lock(&self.poisoned).clone()
+        lock(&self.refused).clone()
     }
 
-    /// Remembers that the store takes no more events, if that is what the error says.
-    pub(crate) fn note(&self, error: &AppendError) {
-        if matches!(error, AppendError::Poisoned { .. }) {
-            *lock(&self.poisoned) = Some(error.to_string());
+    /// Remembers what came of the last append. A conflict or a wrong size says nothing about the store.
+    pub(crate) fn note(&self, error: Option<&AppendError>) {
+        match error {
+            None => *lock(&self.refused) = None,
+            Some(
+                error @ (AppendError::Full { .. }
+                | AppendError::Unavailable { .. }
+                | AppendError::Poisoned { .. }),
+            ) => *lock(&self.refused) = Some(error.to_string()),
+            Some(_) => {}
         }
     }
 
@@ -85,28 +94,58 @@ impl App {
         self.readers.try_acquire().map_err(busy)
     }
 
+    /// A turn to hand in a module, whose bytes are read only then.
+    pub(crate) fn uploader(&self) -> Result<SemaphorePermit<'_>, ApiError> {
+        let busy =
+            |_| ApiError::new(Code::Busy, format!("{UPLOADS_MAX} modules are being handed in already"));
+        self.uploads.try_acquire().map_err(busy)
+    }
+
     /// Admits a module, one at a time, where it holds up nobody; and whether it is new.
     pub(crate) async fn admit(&self, bytes: Bytes) -> Result<(Arc<ModuleDocument>, bool), ApiError> {
-        let _turn = self.admissions.acquire().await.map_err(|closed| ApiError::internal(&closed))?;
+        let admitted = self.compiling(move |modules| modules.admit(&bytes)).await??;
+        // Sessions may have waited for it.
+        self.take_missing_keyframes();
+        Ok(admitted)
+    }
+
+    /// Does what compiles a module, one at a time, where it holds up nobody.
+    pub(crate) async fn compiling<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Modules) -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let _turn = self.compilations.acquire().await.map_err(|closed| ApiError::internal(&closed))?;
         let modules = Arc::clone(&self.data.modules);
-        let admit = move || modules.admit(&bytes);
-        let admitted =
-            tokio::task::spawn_blocking(admit).await.map_err(|panic| ApiError::internal(&panic))?;
-        Ok(admitted?)
+        blocking(move || Ok(work(&modules))).await
     }
 
     pub(crate) fn summary(&self, session: &SessionId, entry: &Entry) -> SummaryDocument {
         entry.summary(session, self.recorders.is_attached(session))
     }
 
+    /// The start of a session, whole.
+    pub(crate) async fn started(&self, session: &SessionId) -> Result<SessionStarted, ApiError> {
+        let first = self.data.store.read(session.stream(), Sequence::FIRST, Direction::Forward, 1).await?;
+        match first.first().map(|event| from_event(None, event)) {
+            Some(Ok(SessionPayload::Started(started))) => Ok(started),
+            Some(Err(error)) => Err(ApiError::new(Code::NotReplayable, chain(&error))),
+            _ => Err(ApiError::new(Code::UnknownSession, format!("there is no {session}"))),
+        }
+    }
+
     /// Everything about a session but its tracks. It may rewrite a module.
-    pub(crate) fn session_document(&self, session: &SessionId, entry: &Entry) -> SessionDocument {
-        let (console, module) = console_and_module(&entry.started.simulation);
-        let (rewritten, obstacle) = match self.data.modules.rewritten_of(&entry.started) {
+    pub(crate) fn session_document(
+        &self,
+        session: &SessionId,
+        entry: &Entry,
+        started: &SessionStarted,
+    ) -> SessionDocument {
+        let (console, module) = console_and_module(&started.simulation);
+        let (rewritten, obstacle) = match self.data.modules.rewritten_of(started) {
             Ok(blob) => (Some(blob.to_string()), None),
             Err(error) => (None, Some(chain(&error))),
         };
-        let pinned = match &entry.started.simulation {
+        let pinned = match &started.simulation {
             SimulationId::Wasm(id) => Some(*id),
             SimulationId::Native { .. } => None,
         };
@@ -119,7 +158,7 @@ impl App {
             obstacle,
         };
         let module = pinned.and_then(|id| self.data.modules.get(id.module));
-        SessionDocument::new(self.summary(session, entry), &entry.started, simulation, module.as_deref())
+        SessionDocument::new(self.summary(session, entry), started, simulation, module.as_deref())
     }
 
     /// Shows each event of a session's stream, in order.
@@ -135,6 +174,8 @@ impl App {
             let Some(last) = events.last() else { return Ok(()) };
             from = last.sequence.plus(1);
             events.iter().try_for_each(&mut see)?;
+            // A read of the store is work for this thread, and others have requests too.
+            tokio::task::yield_now().await;
         }
     }
 

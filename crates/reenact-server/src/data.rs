@@ -18,6 +18,7 @@ use crate::documents::KeyframeDocument;
 use crate::error::{ApiError, Code};
 use crate::keyframer::keyframes_of;
 use crate::modules::{Modules, ModulesError, blob_of_state};
+use crate::work::{blocking, off_the_runtime};
 
 /// Everything that lies in a data directory, opened.
 #[derive(Clone, Debug)]
@@ -57,13 +58,11 @@ pub enum DataError {
         /// What the system says.
         source: std::io::Error,
     },
-    /// The file of the secret holds something else.
-    #[error("{path} has {bytes} bytes, where a secret has 32")]
+    /// The file of the secret is damaged. Without it no recorder can resume; removed, it is made anew.
+    #[error("{path} is damaged: it is not a secret and its BLAKE3 hash")]
     Secret {
         /// Which file.
         path: PathBuf,
-        /// How many bytes it has.
-        bytes: usize,
     },
 }
 
@@ -74,8 +73,7 @@ impl DataDir {
     /// # Errors
     /// Another process has it, something is damaged, or the system refuses.
     pub fn open(path: &Path) -> Result<(Self, OpenReport), DataError> {
-        std::fs::create_dir_all(path).map_err(|source| DataError::File { path: path.into(), source })?;
-        // The log's lock guards the whole directory.
+        // The log makes the directory, durably, and its lock guards the whole of it.
         let log = EventLog::open(path.join("log"))?;
         let report = log.report().clone();
         let blobs = Arc::new(BlobDir::open(path.join("blobs"))?);
@@ -96,7 +94,10 @@ impl DataDir {
     /// # Errors
     /// The session is not there, or its stream is no whole session.
     pub async fn export(&self, session: &SessionId) -> Result<Vec<u8>, ApiError> {
-        let (state, mut payloads) = load(&*self.store, session).await?;
+        let (state, mut payloads) = {
+            let (store, session) = (Arc::clone(&self.store), session.clone());
+            off_the_runtime(async move { load(&*store, &session).await }).await??
+        };
         if !matches!(payloads.last(), Some(SessionPayload::Ended(_))) {
             let ended = SessionEnded { last_tick: state.tick(), reason: EndReason::Truncated };
             payloads.push(SessionPayload::Ended(ended));
@@ -108,7 +109,7 @@ impl DataDir {
             replay_from_session(payloads, &attachments)
                 .map_err(|error| ApiError::new(Code::NotReplayable, error.to_string()))
         };
-        tokio::task::spawn_blocking(write).await.map_err(|panic| ApiError::internal(&panic))?
+        blocking(write).await
     }
 
     /// Neither a module nor a keyframe that cannot be read keeps a session from being exported.
@@ -126,14 +127,17 @@ impl DataDir {
     }
 }
 
+/// A secret that its hash follows.
+fn read_secret(bytes: &[u8]) -> Option<[u8; 32]> {
+    let (secret, hash) = bytes.split_first_chunk::<32>()?;
+    (hash == blake3::hash(secret).as_bytes()).then_some(*secret)
+}
+
 /// The secret in the file `path`, which only its owner may read; a new one if there is none.
 fn secret(path: &Path) -> Result<[u8; 32], DataError> {
     let failed = |source| DataError::File { path: path.into(), source };
     match std::fs::read(path) {
-        Ok(bytes) => {
-            let length = DataError::Secret { path: path.into(), bytes: bytes.len() };
-            return bytes.try_into().map_err(|_| length);
-        }
+        Ok(bytes) => return read_secret(&bytes).ok_or_else(|| DataError::Secret { path: path.into() }),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
     }
@@ -143,7 +147,8 @@ fn secret(path: &Path) -> Result<[u8; 32], DataError> {
     let new = path.with_extension("new");
     let mut options = std::fs::OpenOptions::new();
     let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&new).map_err(failed)?;
-    file.write_all(&secret).and_then(|()| file.sync_all()).map_err(failed)?;
+    let bytes = [secret, *blake3::hash(&secret).as_bytes()];
+    file.write_all(bytes.as_flattened()).and_then(|()| file.sync_all()).map_err(failed)?;
     std::fs::rename(&new, path).map_err(failed)?;
     let folder = path.parent().unwrap_or(Path::new("."));
     std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;

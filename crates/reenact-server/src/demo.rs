@@ -11,6 +11,7 @@ use thiserror::Error;
 use crate::client::ClientError;
 use crate::modules::{ModuleError, Modules};
 use crate::play::{Played, play_and_record};
+use crate::record::refusal::RefusalCode;
 
 /// The modules of the sample games.
 pub const GAMES: [&[u8]; 2] =
@@ -36,6 +37,14 @@ pub enum DemoError {
     /// It is not recorded.
     #[error("failed to record the session")]
     Record(#[from] ClientError),
+}
+
+impl DemoError {
+    /// Whether the session is not recorded because the server stops.
+    pub fn is_stop(&self) -> bool {
+        let Self::Record(ClientError::Refused(refusal)) = self else { return false };
+        refusal.code == RefusalCode::ServerStopping
+    }
 }
 
 /// Admits the sample games. It compiles those that are new: call it where that holds up nobody.

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use reenact::recording::KEYFRAME_EVERY_DEFAULT;
 use reenact::session::SessionPayload;
@@ -22,8 +23,8 @@ use tokio::runtime::Handle;
 
 use crate::documents::{KeyframeDocument, KeyframesDocument, VerdictDocument};
 use crate::error::chain;
-use crate::limits::{KEYFRAME_JOBS_MAX, KEYFRAMER_TICKS, SIMULATION_STACK_BYTES};
-use crate::modules::{Modules, lock};
+use crate::limits::{KEYFRAME_BYTES_MAX, KEYFRAME_JOBS_MAX, KEYFRAMER_TIMEOUT, SIMULATION_STACK_BYTES};
+use crate::modules::{ModuleError, Modules, lock};
 
 /// Takes keyframes of the sessions it is told of, one after the other.
 #[derive(Debug)]
@@ -121,28 +122,35 @@ impl Worker {
         let Some(replay) = replay.map(Arc::new) else { return Ok(None) };
         let mut list = Vec::new();
         let verdict = match self.simulation_of(&replay) {
-            Ok(simulation) => self.simulate(simulation, &replay, &mut list)?,
-            Err(detail) => VerdictDocument::NotVerifiable { detail },
+            None => return Ok(None),
+            Some(Ok(simulation)) => self.simulate(simulation, &replay, &mut list)?,
+            Some(Err(detail)) => VerdictDocument::NotVerifiable { detail },
         };
         Ok(Some(KeyframesDocument { keyframes: list, verdict: Some(verdict) }))
     }
 
-    fn simulation_of(&self, replay: &Replay) -> Result<WasmSimulation, String> {
-        let module = self.workshop.modules.of_session(&replay.started).map_err(|error| chain(&error))?;
-        module.simulation_of(&replay.started).map_err(|error| match error {
+    /// The simulation; `None` if only this server lacks what it takes, so that another try may succeed.
+    fn simulation_of(&self, replay: &Replay) -> Option<Result<WasmSimulation, String>> {
+        let module = match self.workshop.modules.of_session(&replay.started) {
+            Ok(module) => module,
+            Err(ModuleError::Missing { .. } | ModuleError::Blob(_)) => return None,
+            Err(error) => return Some(Err(chain(&error))),
+        };
+        Some(module.simulation_of(&replay.started).map_err(|error| match error {
             StartError::Failed(limit @ Failure::Limit { .. }) => Obstacle::Limit(limit).to_string(),
             other => chain(&other),
-        })
+        }))
     }
 
     fn simulate(
         &self,
-        simulation: WasmSimulation,
+        mut simulation: WasmSimulation,
         replay: &Arc<Replay>,
         list: &mut Vec<KeyframeDocument>,
     ) -> Result<VerdictDocument, Stopped> {
-        let every = keyframe_every(replay.started.hash_every);
         let mut state = Vec::new();
+        simulation.save(&mut state);
+        let every = keyframe_every(replay.started.hash_every, replay.last_tick(), state.len());
         let mut keep = |tick: Tick, simulation: &mut WasmSimulation| {
             simulation.save(&mut state);
             let hash = StateHash::of(&state);
@@ -154,20 +162,25 @@ impl Worker {
         if replay.hashes.is_empty() {
             return self.play(simulation, replay, every, keep);
         }
+        let deadline = Instant::now() + KEYFRAMER_TIMEOUT;
         let mut verifier = Verifier::new(simulation, Arc::clone(replay));
         loop {
+            // A tick may take seconds: whether to stop is asked before each.
             self.check_stop()?;
+            if Instant::now() > deadline {
+                let detail = format!("re-simulation took more than {} s", KEYFRAMER_TIMEOUT.as_secs());
+                return Ok(VerdictDocument::NotVerifiable { detail });
+            }
             if verifier.tick().0.is_multiple_of(every) {
                 keep(verifier.tick(), verifier.simulation());
             }
-            let to_next = every - verifier.tick().0 % every;
-            if let Some(verdict) = verifier.advance(to_next.min(KEYFRAMER_TICKS)) {
+            if let Some(verdict) = verifier.advance(1) {
                 return Ok(VerdictDocument::from(&verdict));
             }
         }
     }
 
-    /// Takes the keyframes of a session that recorded no hashes.
+    /// Takes the keyframes of a session that recorded no hashes, as far as it plays.
     fn play(
         &self,
         simulation: WasmSimulation,
@@ -175,16 +188,19 @@ impl Worker {
         every: u32,
         mut keep: impl FnMut(Tick, &mut WasmSimulation),
     ) -> Result<VerdictDocument, Stopped> {
-        let last = replay.last_tick();
+        let deadline = Instant::now() + KEYFRAMER_TIMEOUT;
         let mut player = Player::new(simulation, Arc::clone(replay));
-        let mut tick = Tick::ZERO;
-        while tick <= last && player.seek(tick).is_ok() {
+        loop {
             self.check_stop()?;
-            keep(tick, player.simulation());
-            let Some(next) = tick.0.checked_add(every) else { break };
-            tick = Tick(next);
+            let tick = player.playhead();
+            if tick.0.is_multiple_of(every) {
+                keep(tick, player.simulation());
+            }
+            let late = Instant::now() > deadline;
+            if late || tick >= replay.last_tick() || player.step().is_err() {
+                return Ok(VerdictDocument::from(&Verdict::NotVerifiable(Obstacle::NoHashes)));
+            }
         }
-        Ok(VerdictDocument::from(&Verdict::NotVerifiable(Obstacle::NoHashes)))
     }
 
     fn check_stop(&self) -> Result<(), Stopped> {
@@ -192,12 +208,13 @@ impl Worker {
     }
 }
 
-/// Keyframes stand where hashes were recorded, so that whoever plays can tell a good one from a bad one.
-fn keyframe_every(hash_every: u32) -> u32 {
-    match hash_every {
-        0 => KEYFRAME_EVERY_DEFAULT,
-        every => KEYFRAME_EVERY_DEFAULT.div_ceil(every).saturating_mul(every),
-    }
+/// Keyframes stand where hashes were recorded, so that whoever plays can tell a good one from a bad one; and as
+/// far apart as the bytes that all of them may have ask for.
+fn keyframe_every(hash_every: u32, last_tick: Tick, state_bytes: usize) -> u32 {
+    let most = (KEYFRAME_BYTES_MAX / (state_bytes as u64).max(1)).max(1);
+    let spaced = u64::from(last_tick.0).div_ceil(most).max(u64::from(KEYFRAME_EVERY_DEFAULT));
+    let step = u64::from(hash_every.max(1));
+    u32::try_from(spaced.div_ceil(step) * step).unwrap_or(u32::MAX)
 }
 
 /// The keyframes of a session, as far as they were taken.
@@ -212,12 +229,22 @@ mod tests {
 
     #[test]
     fn keyframes_stand_where_hashes_do() {
-        let check = |hash_every, expect| assert_eq!(keyframe_every(hash_every), expect, "{hash_every}");
-        check(0, 600);
-        check(1, 600);
-        check(60, 600);
-        check(7, 602);
-        check(1_000, 1_000);
-        check(u32::MAX, u32::MAX);
+        let check = |hash_every, ticks, bytes, expect| {
+            assert_eq!(
+                keyframe_every(hash_every, Tick(ticks), bytes),
+                expect,
+                "{hash_every} {ticks} {bytes}"
+            );
+        };
+        check(0, 0, 0, 600);
+        check(0, 216_000, 65_536, 600);
+        check(1, 216_000, 65_536, 600);
+        check(60, 216_000, 65_536, 600);
+        check(7, 216_000, 65_536, 602);
+        check(1_000, 216_000, 65_536, 1_000);
+        check(u32::MAX, 216_000, 65_536, u32::MAX);
+        // 16 states of 64 MiB are a gibibyte.
+        check(60, 216_000, 64 << 20, 13_500);
+        check(60, u32::MAX, 64 << 20, 268_435_500);
     }
 }

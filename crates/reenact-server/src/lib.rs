@@ -27,6 +27,7 @@
 //! - [`record`]: the recording protocol, and one connection of it
 //! - `http`, [`documents`], [`error`]: routes, what they say, and how they fail
 //! - [`client`], [`play`], [`demo`]: the other end of a recording
+//! - `work`: where to do what takes long
 //! - [`limits`]: every limit, in one place
 
 mod app;
@@ -43,6 +44,7 @@ pub mod modules;
 pub mod play;
 pub mod record;
 pub mod server;
+mod work;
 
 pub use client::{ClientError, RecorderClient};
 pub use data::{DataDir, DataError};

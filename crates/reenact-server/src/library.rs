@@ -22,7 +22,7 @@ pub struct Library {
 /// What is known of a session.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Everything a simulation needs to be at tick 0.
+    /// What the session began with, but for the configuration and the disk, which may be large.
     pub started: Arc<SessionStarted>,
     /// When the store took its start.
     pub started_at: Timestamp,
@@ -64,8 +64,7 @@ impl Library {
         let mut sessions = lock(&self.sessions);
         if event.kind.as_str() == kinds::STARTED {
             if let Ok(SessionPayload::Started(started)) = from_event(None, event) {
-                let (started, started_at) = (Arc::new(started), event.timestamp);
-                sessions.insert(id, Entry { started, started_at, ticks: Tick::ZERO, ended: None });
+                sessions.insert(id, Entry::new(started, event.timestamp));
             }
             return;
         }
@@ -78,6 +77,12 @@ impl Library {
             }
             _ => {}
         }
+    }
+
+    /// Lists a session whose start was acknowledged a moment ago: its recorder may ask for it at once.
+    pub(crate) fn begin(&self, session: &SessionId, started: SessionStarted) {
+        let entry = || Entry::new(started, Timestamp::now());
+        lock(&self.sessions).entry(session.clone()).or_insert_with(entry);
     }
 
     /// What is known of one session.
@@ -113,6 +118,11 @@ impl Library {
 }
 
 impl Entry {
+    fn new(started: SessionStarted, started_at: Timestamp) -> Self {
+        let started = Arc::new(SessionStarted { config: Vec::new(), disk: Vec::new(), ..started });
+        Self { started, started_at, ticks: Tick::ZERO, ended: None }
+    }
+
     /// What the list says of the session; `recording` tells whether a recorder is attached.
     pub fn summary(&self, session: &SessionId, recording: bool) -> SummaryDocument {
         let (console, module) = console_and_module(&self.started.simulation);

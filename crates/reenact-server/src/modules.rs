@@ -115,6 +115,8 @@ impl Modules {
     pub fn admit(&self, bytes: &[u8]) -> Result<(Arc<ModuleDocument>, bool), ModuleError> {
         let hash = ModuleHash::of(bytes);
         if let Some(known) = self.get(hash) {
+            // Mends the file, if it has been damaged meanwhile.
+            self.originals.put(bytes)?;
             return Ok((known, false));
         }
         let modules = lock(&self.known).len();
@@ -177,13 +179,11 @@ impl Modules {
     /// # Errors
     /// The module is not here, or cannot be run here.
     pub fn rewritten_of(&self, started: &SessionStarted) -> Result<BlobHash, ModuleError> {
-        let bytes = self.bytes_of(started)?;
-        let SimulationId::Wasm(id) = started.simulation else {
-            unreachable!("a native session has no bytes")
-        };
+        let id = pinned(started)?;
         if let Some((_, blob)) = lock(&self.rewritten).iter().find(|(known, _)| *known == id) {
             return Ok(*blob);
         }
+        let bytes = self.bytes_of(started)?;
         if id.rewriter_version != REWRITER_VERSION {
             let (expected, actual) = (id.rewriter_version, REWRITER_VERSION);
             return Err(OpenError::Rewriter { expected, actual }.into());
@@ -198,14 +198,8 @@ impl Modules {
     }
 
     fn bytes_of(&self, started: &SessionStarted) -> Result<Vec<u8>, ModuleError> {
-        match &started.simulation {
-            SimulationId::Wasm(id) => {
-                self.original(id.module)?.ok_or(ModuleError::Missing { module: id.module })
-            }
-            SimulationId::Native { name, build } => {
-                Err(OpenError::Native { name: name.clone(), build: build.clone() }.into())
-            }
-        }
+        let module = pinned(started)?.module;
+        self.original(module)?.ok_or(ModuleError::Missing { module })
     }
 
     fn keep_compiled(&self, module: Module) {
@@ -214,6 +208,16 @@ impl Modules {
             compiled.remove(0);
         }
         compiled.push(module);
+    }
+}
+
+/// What pins a session's module.
+fn pinned(started: &SessionStarted) -> Result<WasmId, ModuleError> {
+    match &started.simulation {
+        SimulationId::Wasm(id) => Ok(*id),
+        SimulationId::Native { name, build } => {
+            Err(OpenError::Native { name: name.clone(), build: build.clone() }.into())
+        }
     }
 }
 

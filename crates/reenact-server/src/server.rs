@@ -17,7 +17,7 @@ use crate::data::{DataDir, DataError};
 use crate::http;
 use crate::keyframer::{Keyframer, Workshop};
 use crate::library::Library;
-use crate::limits::DRAIN_TIMEOUT;
+use crate::limits::{CLOSE_TIMEOUT, DRAIN_TIMEOUT, REQUESTS_TIMEOUT, RETRY_AFTER};
 
 /// Where a server listens unless it is told otherwise by name.
 pub const ADDRESS_DEFAULT: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
@@ -165,9 +165,9 @@ impl Server {
         &self.app.data
     }
 
-    /// How many sessions there are.
-    pub fn sessions(&self) -> usize {
-        self.app.library.len()
+    /// Whether there is a session that has ended.
+    pub fn has_ended_session(&self) -> bool {
+        !self.app.library.ended().is_empty()
     }
 
     /// Serves until `stop` is ready. Then recorders are told, what they have said is appended, and the log
@@ -187,7 +187,8 @@ impl Server {
         let serving = axum::serve(listener, http::router(Arc::clone(&app))).with_graceful_shutdown(told);
         let overdue = async {
             app.stopped().await;
-            sleep(DRAIN_TIMEOUT).await;
+            drained(&app).await;
+            sleep(REQUESTS_TIMEOUT).await;
         };
         tokio::select! {
             served = serving => served.map_err(ServeError::Run)?,
@@ -196,25 +197,51 @@ impl Server {
         }
         follower.abort();
         let _aborted = follower.await;
-        let _undrained = timeout(DRAIN_TIMEOUT, drained(&app)).await;
+        drained(&app).await;
         let keyframer = Arc::clone(&app);
-        let _panic = tokio::task::spawn_blocking(move || keyframer.keyframer.stop()).await;
+        let stopping = tokio::task::spawn_blocking(move || keyframer.keyframer.stop());
+        // A tick that takes longer than that is left to the end of the process.
+        let _overdue = timeout(DRAIN_TIMEOUT, stopping).await;
+        let _held = timeout(CLOSE_TIMEOUT, released(&app)).await;
         Ok(())
     }
 }
 
-/// Returns when every recorder has heard the last word: each holds the application until then.
-async fn drained(app: &Arc<App>) {
+/// Returns when no recorder is attached, or after a time.
+async fn drained(app: &App) {
+    let none_left = async {
+        while app.recorders.count() > 0 {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let _undrained = timeout(DRAIN_TIMEOUT, none_left).await;
+}
+
+/// Returns when every connection has said its last word: each holds the application until then.
+async fn released(app: &Arc<App>) {
     while Arc::strong_count(app) > 1 {
         sleep(Duration::from_millis(5)).await;
     }
 }
 
 /// Keeps the list of sessions up to date.
-async fn follow(app: Arc<App>, checkpoint: Checkpoint) {
-    let mut subscription = app.data.store.subscribe(Scope::All(checkpoint));
-    // The list stays as it is when the store cannot be read: then no request that reads succeeds either.
-    while let Ok(event) = subscription.next().await {
-        app.library.apply(&event);
+async fn follow(app: Arc<App>, mut checkpoint: Checkpoint) {
+    loop {
+        let mut subscription = app.data.store.subscribe(Scope::All(checkpoint.clone()));
+        let error = loop {
+            match subscription.next().await {
+                Ok(event) => {
+                    app.library.apply(&event);
+                    checkpoint.advance(event.partition, event.position);
+                }
+                Err(error) => break error,
+            }
+        };
+        match error {
+            ReadError::Closed => return,
+            // What is damaged is passed over: its session says so when it is opened.
+            ReadError::Damaged { partition, position, .. } => checkpoint.advance(partition, position),
+            _ => sleep(RETRY_AFTER).await,
+        }
     }
 }

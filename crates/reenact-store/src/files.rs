@@ -4,18 +4,20 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::Path;
 
-/// Makes a directory and all above it, each of them durable.
+/// Makes a directory and all above it, each of them durable. One that is there may have been made by a
+/// process that was killed before it was durable, so that its entry above is synced as well.
 pub(crate) fn create_dir_durably(directory: &Path) -> io::Result<()> {
+    let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let parent = parent.unwrap_or(Path::new("."));
     if directory.is_dir() {
+        // A directory above that may not be read is one that this process did not make.
+        let _foreign = sync_dir(parent);
         return Ok(());
     }
-    let parent = directory.parent().filter(|parent| !parent.as_os_str().is_empty());
-    if let Some(parent) = parent {
-        create_dir_durably(parent)?;
-    }
+    create_dir_durably(parent)?;
     match fs::create_dir(directory) {
         Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
-        _ => sync_dir(parent.unwrap_or(Path::new("."))),
+        _ => sync_dir(parent),
     }
 }
 

@@ -26,8 +26,10 @@ pub const PARTITIONS_MAX: u32 = 1_024;
 pub const MEMORY_BYTES_MAX: u64 = 4 << 30;
 /// Bytes of events that a session's writer keeps for a store that does not take them.
 pub const UNSENT_BYTES_MAX: usize = 8 << 20;
-/// Bytes of payloads of one session.
+/// Bytes of payloads of one session; a session with more could not be read again.
 pub const SESSION_BYTES_MAX: u64 = 1 << 30;
+/// Bytes of them that are kept for the session's end.
+pub const SESSION_END_BYTES: u64 = 64 << 10;
 /// Bytes of a log's file; more are refused as if the disk were full.
 pub const LOG_BYTES_MAX: u64 = 1 << 40;
 /// Events of a log; more are refused as if the disk were full.

@@ -48,6 +48,8 @@ pub const STACK_BYTES_MAX: u32 = 1 << 30;
 pub const SCHEMA_BYTES_MAX: usize = 64 << 10;
 /// Numbers in all fields of a schema together.
 pub const SCHEMA_FIELD_ELEMENTS_MAX: u32 = 65_536;
+/// Pixels of either side of a picture.
+pub const PICTURE_SIDE_MAX: u16 = 4_096;
 /// Fields of a schema.
 pub const SCHEMA_FIELDS_MAX: usize = 1_024;
 /// Bytes of text that a guest may log in one tick.

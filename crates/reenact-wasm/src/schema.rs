@@ -5,7 +5,7 @@ use std::str::FromStr;
 use reenact::input::{Column, ColumnKind, InputSchema, Width};
 use reenact::limits::{COLUMNS_MAX, NAME_BYTES_MAX, PARTICIPANTS_MAX};
 
-use crate::limits::{SCHEMA_BYTES_MAX, SCHEMA_FIELD_ELEMENTS_MAX, SCHEMA_FIELDS_MAX};
+use crate::limits::{PICTURE_SIDE_MAX, SCHEMA_BYTES_MAX, SCHEMA_FIELD_ELEMENTS_MAX, SCHEMA_FIELDS_MAX};
 
 /// A parsed schema. What the text leaves out has the default of the specification.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -362,7 +362,7 @@ fn picture(words: &[&str]) -> Option<Picture> {
         "rgb332" => PictureFormat::Rgb332,
         _ => return None,
     };
-    let side = |word| number(word).filter(|side| *side > 0);
+    let side = |word| number(word).filter(|side| (1..=PICTURE_SIDE_MAX).contains(side));
     Some(Picture { width: side(width)?, height: side(height)?, format })
 }
 

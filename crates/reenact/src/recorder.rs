@@ -131,6 +131,11 @@ impl Recorder {
         &self.started
     }
 
+    /// Bytes that wait to be taken away; above [`PENDING_BYTES_MAX`] the recording ends.
+    pub fn pending_bytes(&self) -> usize {
+        self.pending_bytes
+    }
+
     /// The payload that [`poll`](Self::poll) takes next.
     pub fn peek(&self) -> Option<&SessionPayload> {
         self.pending.front()

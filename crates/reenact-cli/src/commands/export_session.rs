@@ -34,7 +34,7 @@ struct Document {
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Fault> {
     check_output(&args.output)?;
     let session = args.session.parse().map_err(Fault::usage)?;
-    if !args.data.is_dir() {
+    if !args.data.join("log").is_dir() {
         let data = args.data.display();
         return Err(Fault::usage(anyhow::anyhow!("{data} is no data directory")));
     }

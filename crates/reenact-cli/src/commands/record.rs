@@ -1,6 +1,6 @@
 //! `reenact record`: run a module and keep what its participants did.
 
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -40,6 +40,7 @@ pub(crate) struct Args {
     output: Option<PathBuf>,
     /// Record a session on a server instead, which has the module already
     #[arg(long, value_name = "HOST:PORT", conflicts_with_all = ["output", "keyframe_every", "without_module"])]
+    #[arg(value_parser = resolve)]
     to: Option<SocketAddr>,
     /// The game's own seed; that of the bot unless given
     #[arg(long)]
@@ -117,6 +118,12 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Fault> {
     };
     output.result("record", &describe(&document), &document);
     Ok(Exit::Fine)
+}
+
+/// The address that a name and a port lead to.
+fn resolve(text: &str) -> Result<SocketAddr, String> {
+    let mut addresses = text.to_socket_addrs().map_err(|error| error.to_string())?;
+    addresses.next().ok_or_else(|| "the name leads to no address".to_owned())
 }
 
 /// Plays the game here and records it there, over the wire.

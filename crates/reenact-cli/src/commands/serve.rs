@@ -71,7 +71,7 @@ fn run(place: &Place, output: &Output, demo: bool) -> Result<Exit, Fault> {
         let recovered = server.recovered();
         say(&describe(&server, place));
         let (address, data) = (server.address(), server.data().clone());
-        let empty = server.sessions() == 0;
+        let empty = !server.has_ended_session();
         let running = tokio::spawn(server.run(asked_to_stop()));
         let session = if demo { prepare(address, &data, empty).await? } else { None };
         let document = Document {
@@ -100,7 +100,11 @@ async fn prepare(address: SocketAddr, data: &reenact_server::DataDir, empty: boo
         return Ok(None);
     }
     progress.say("bots play two minutes of the arena");
-    Ok(Some(demo::record_bots(address, &data.modules).await?))
+    match demo::record_bots(address, &data.modules).await {
+        // Somebody wants it to stop already.
+        Err(error) if error.is_stop() => Ok(None),
+        recorded => Ok(Some(recorded?)),
+    }
 }
 
 /// What was found in the data directory.

@@ -8,9 +8,9 @@ use axum::response::{IntoResponse, Response};
 use reenact_store::blob::BlobHash;
 
 use super::Segment;
-use super::sessions::blocking;
 use crate::app::App;
 use crate::error::{ApiError, Code};
+use crate::work::blocking;
 
 pub(super) async fn blob(
     State(app): State<Arc<App>>,

@@ -41,15 +41,17 @@ pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: N
 }
 
 fn check_origin(headers: &HeaderMap, on_loopback: bool) -> Result<(), ApiError> {
-    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
-    let host: Option<Authority> = text(header::HOST).and_then(|host| host.parse().ok());
     let foreign = |detail: &str| Err(ApiError::new(Code::ForeignOrigin, detail));
+    if [header::HOST, header::ORIGIN].iter().any(|name| headers.get_all(name).iter().count() > 1) {
+        return foreign("the request names several hosts or origins");
+    }
+    let host: Option<Authority> = headers.get(header::HOST).and_then(|host| host.to_str().ok()?.parse().ok());
     if on_loopback && !host.as_ref().is_some_and(is_loopback) {
         return foreign("this server answers to localhost, 127.0.0.1 and [::1] only");
     }
-    let Some(origin) = text(header::ORIGIN) else { return Ok(()) };
-    let own =
-        host.is_some_and(|host| origin.split_once("://").is_some_and(|(_, rest)| rest == host.as_str()));
+    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
+    let named = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, named)| named);
+    let own = named.is_some() && host.as_ref().map(Authority::as_str) == named;
     if own { Ok(()) } else { foreign("the request comes from a page of another site") }
 }
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::{DefaultBodyLimit, FromRequestParts, Path, State, WebSocketUpgrade};
+use axum::extract::{FromRequestParts, Path, State, WebSocketUpgrade};
 use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
@@ -18,7 +18,7 @@ use axum::routing::{get, post};
 
 use crate::app::App;
 use crate::error::{ApiError, Code};
-use crate::limits::{ANSWER_BYTES_MAX, MODULE_BYTES_MAX, WIRE_BYTES_MAX};
+use crate::limits::{ANSWER_BYTES_MAX, WIRE_BYTES_MAX};
 use crate::record;
 
 /// All routes.
@@ -43,7 +43,6 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .method_not_allowed_fallback(|| async {
             ApiError::new(Code::MethodNotAllowed, "see docs/spec/service.md for what there is")
         })
-        .layer(DefaultBodyLimit::max(MODULE_BYTES_MAX))
         .layer(axum::middleware::from_fn_with_state(Arc::clone(&app), guard::guard))
         .with_state(app)
 }

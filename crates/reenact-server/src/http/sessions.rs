@@ -18,13 +18,7 @@ use crate::error::{ApiError, Code};
 use crate::keyframer::keyframes_of;
 use crate::library::Entry;
 use crate::limits::{SESSIONS_PER_PAGE_DEFAULT, SESSIONS_PER_PAGE_MAX};
-
-/// Runs work that waits for files or the processor where it holds up nobody else.
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, ApiError> + Send + 'static,
-) -> Result<T, ApiError> {
-    tokio::task::spawn_blocking(work).await.map_err(|panic| ApiError::internal(&panic))?
-}
+use crate::work::blocking;
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -63,7 +57,8 @@ pub(super) async fn session(
     Segment(session): Segment,
 ) -> Result<Json<SessionDocument>, ApiError> {
     let (id, entry) = find(&app, &session)?;
-    let document = blocking(move || Ok(app.session_document(&id, &entry))).await?;
+    let started = app.started(&id).await?;
+    let document = blocking(move || Ok(app.session_document(&id, &entry, &started))).await?;
     Ok(Json(document))
 }
 

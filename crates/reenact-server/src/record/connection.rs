@@ -1,7 +1,8 @@
 //! One recorder: it owns the session's `Recorder`, and appends what that yields.
 //!
-//! Reading never waits for the store. What the store has not taken yet waits in the `Recorder`, which is
-//! bounded: when it is full the session ends there, truncated. One append is under way at a time.
+//! What the store has not taken yet waits in the `Recorder`. When that is half full nothing more is read, so
+//! that the rest waits with whoever plays, who has it anyway until it is acknowledged; and when that lasts, the
+//! recorder is sent away, to resume later. One append is under way at a time.
 
 use std::sync::Arc;
 
@@ -20,7 +21,7 @@ use crate::app::App;
 use crate::documents::reason_name;
 use crate::limits::{
     CLOSE_TIMEOUT, FLUSH_EVERY, MESSAGE_BYTES_MAX, OPENING_BYTES_MAX, OPENING_TIMEOUT, SEND_TIMEOUT,
-    SILENCE_TIMEOUT,
+    SILENCE_TIMEOUT, STALL_TIMEOUT, WAITING_BYTES_MAX,
 };
 
 /// How a connection ends.
@@ -30,6 +31,8 @@ enum Close {
     Ended(SessionEnded),
     /// The recorder is told why.
     Refused(Refusal),
+    /// The recorder has been told already.
+    Told(RefusalCode),
     /// The recorder has gone without a word.
     Gone,
 }
@@ -65,6 +68,7 @@ async fn converse(app: &Arc<App>, socket: &mut WebSocket) -> Result<Close, Close
         parts,
         recorder,
         heard: Instant::now(),
+        stalled: None,
         flush_due: false,
         closing: None,
     };
@@ -122,15 +126,21 @@ async fn send(socket: &mut WebSocket, answer: &Answer) -> Result<(), Close> {
 async fn say_goodbye(mut socket: WebSocket, close: Close) {
     let (answer, code) = match close {
         Close::Gone => return,
+        Close::Told(code) => (None, code.close_code()),
         Close::Ended(ended) => {
             let reason = reason_name(&ended.reason).into();
-            (Answer::Ended { last_tick: ended.last_tick.0, reason }, 1000)
+            (Some(Answer::Ended { last_tick: ended.last_tick.0, reason }), 1000)
         }
-        Close::Refused(Refusal { code, detail }) => (Answer::Refused { code, detail }, code.close_code()),
+        Close::Refused(Refusal { code, detail }) => {
+            (Some(Answer::Refused { code, detail }), code.close_code())
+        }
     };
     let frame = CloseFrame { code, reason: "".into() };
-    let sent =
-        send(&mut socket, &answer).await.is_ok() && socket.send(Message::Close(Some(frame))).await.is_ok();
+    let said = match answer {
+        Some(answer) => send(&mut socket, &answer).await.is_ok(),
+        None => true,
+    };
+    let sent = said && socket.send(Message::Close(Some(frame))).await.is_ok();
     while sent && socket.recv().await.is_some_and(|message| message.is_ok()) {}
 }
 
@@ -144,6 +154,8 @@ struct Connection<'a> {
     recorder: Recorder,
     /// When something last came from the recorder.
     heard: Instant,
+    /// Since when nothing is read because too much waits for the store.
+    stalled: Option<Instant>,
     /// Whether what the recorder holds is to be appended, however little it is.
     flush_due: bool,
     /// Nothing more is read; what is there is appended, then the connection ends so.
@@ -176,21 +188,45 @@ impl Connection<'_> {
                     },
                 }
             }
-            let reading = self.closing.is_none();
+            let open = self.closing.is_none();
+            let reading = open && self.has_room();
             tokio::select! {
                 (writer, appended) = under_way(&mut appending) => {
-                    (idle, appending) = (Some(writer), None);
-                    if let Err(close) = self.appended(appended).await {
+                    let (writer, told) = self.appended(writer, appended).await;
+                    if let Some(close) = told {
                         return close;
                     }
+                    (idle, appending) = (Some(writer), None);
                 }
                 message = self.socket.recv(), if reading => self.heard(message).await,
-                () = self.lease.superseded(), if reading => self.close(superseded()),
-                () = app.stopped(), if reading => self.close(server_stopping()),
                 () = sleep_until(self.heard + SILENCE_TIMEOUT), if reading => self.close(silent()),
-                _ = flush.tick(), if reading => self.flush_due = true,
+                () = until(self.stalled), if open => self.refuse_now(recorder_full()).await,
+                () = self.lease.superseded(), if open => self.close(superseded()),
+                () = app.stopped(), if open => self.close(server_stopping()),
+                _ = flush.tick(), if open => self.flush_due = true,
             }
         }
+    }
+
+    /// Whether more may be read before the store has taken something.
+    fn has_room(&mut self) -> bool {
+        let room = self.recorder.pending_bytes() <= WAITING_BYTES_MAX;
+        match (room, self.stalled) {
+            (true, Some(_)) => (self.stalled, self.heard) = (None, Instant::now()),
+            (false, None) => self.stalled = Some(Instant::now() + STALL_TIMEOUT),
+            _ => {}
+        }
+        room
+    }
+
+    /// Tells the recorder at once, although what it said still waits for the store.
+    async fn refuse_now(&mut self, refusal: Refusal) {
+        let Refusal { code, detail } = refusal;
+        let close = match send(self.socket, &Answer::Refused { code, detail }).await {
+            Ok(()) => Close::Told(code),
+            Err(gone) => gone,
+        };
+        self.close(close);
     }
 
     /// Reads no more; what is there is appended before the connection ends.
@@ -232,21 +268,57 @@ impl Connection<'_> {
         Some(chunk)
     }
 
-    async fn appended(&mut self, appended: Appended) -> Result<(), Close> {
-        if let Err(error) = appended.result {
-            return Err(refuse_append(&self.app, &error).into());
+    /// Tells what came of an append; how the connection ends, if it does.
+    async fn appended(
+        &mut self,
+        mut writer: SessionWriter,
+        appended: Appended,
+    ) -> (SessionWriter, Option<Close>) {
+        match appended.result {
+            Ok(()) => self.app.note(None),
+            Err(WriteError::SessionFull { .. }) => {
+                let close = end_full(&self.app, &self.session, &mut writer).await;
+                return (writer, Some(close));
+            }
+            Err(error) => return (writer, Some(refuse_append(&self.app, &error).into())),
         }
-        if let Some(next_tick) = appended.next_tick {
-            send(self.socket, &Answer::Acknowledged { next_tick: next_tick.0 }).await.or_else(|gone| {
-                // The rest is kept all the same.
-                self.close(gone);
-                Ok::<_, Close>(())
-            })?;
+        if let Some(next_tick) = appended.next_tick
+            && let Err(gone) = send(self.socket, &Answer::Acknowledged { next_tick: next_tick.0 }).await
+        {
+            // The rest is kept all the same.
+            self.close(gone);
         }
         if appended.ended.is_some() {
             self.app.keyframer.take(&self.session);
         }
-        Ok(())
+        (writer, None)
+    }
+}
+
+/// Ends a session that may have no more bytes at what is stored of it.
+async fn end_full(app: &App, session: &SessionId, writer: &mut SessionWriter) -> Close {
+    let last_tick = writer.session().tick();
+    let ended = SessionEnded { last_tick, reason: EndReason::Truncated };
+    if let Err(error) = writer.append(vec![SessionPayload::Ended(ended)]).await {
+        return refuse_append(app, &error).into();
+    }
+    app.keyframer.take(session);
+    let detail = format!("the session has as many bytes as one may have; it ends at tick {last_tick}");
+    Refusal::new(RefusalCode::SessionFull, detail).into()
+}
+
+fn recorder_full() -> Refusal {
+    let detail = format!(
+        "the store has taken nothing for {} s, and {WAITING_BYTES_MAX} bytes wait",
+        STALL_TIMEOUT.as_secs()
+    );
+    Refusal::new(RefusalCode::RecorderFull, detail)
+}
+
+async fn until(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
 }
 

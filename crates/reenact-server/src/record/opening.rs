@@ -13,7 +13,8 @@ use super::recorders::Lease;
 use super::refusal::{Refusal, RefusalCode, refuse_append, refuse_load};
 use crate::app::App;
 use crate::error::chain;
-use crate::modules::ModuleError;
+use crate::modules::{ModuleError, Modules};
+use crate::work::off_the_runtime;
 
 /// A recorder that may begin.
 pub(super) struct Opened {
@@ -47,10 +48,11 @@ pub(super) async fn open(app: &Arc<App>, opening: String) -> Result<Opened, Refu
 /// The start of a session of a module, which may have to be compiled first.
 async fn started(app: &App, module: &str, setup: Setup, hash_every: u32) -> Result<SessionStarted, Refusal> {
     let module = read_module_hash(module)?;
-    let modules = Arc::clone(&app.data.modules);
-    let find = move || modules.of_new_session(module).map(|module| module.session(setup, hash_every));
-    let found = tokio::task::spawn_blocking(find).await;
-    let found = found.map_err(|panic| Refusal::new(RefusalCode::Internal, panic.to_string()))?;
+    let find = move |modules: &Modules| {
+        modules.of_new_session(module).map(|module| module.session(setup, hash_every))
+    };
+    let found = app.compiling(find).await;
+    let found = found.map_err(|error| Refusal::new(RefusalCode::Internal, error.detail))?;
     found.map_err(|error| {
         let code = match error {
             ModuleError::Missing { .. } => RefusalCode::UnknownModule,
@@ -66,8 +68,10 @@ async fn start(app: &App, started: SessionStarted) -> Result<Opened, Refusal> {
     let lease = app.recorders.attach(&session).await?;
     let recorder = Recorder::resume(started.clone(), CHUNK_TICKS, reenact::Tick::ZERO);
     let parts = Parts::new(started.schema.clone(), None);
-    let writer = SessionWriter::start(Arc::clone(&app.data.store), session.clone(), started, None).await;
+    let store = Arc::clone(&app.data.store);
+    let writer = SessionWriter::start(store, session.clone(), started.clone(), None).await;
     let writer = writer.map_err(|error| refuse_append(app, &error))?;
+    app.library.begin(&session, started);
     Ok(Opened { session, lease, writer, parts, recorder })
 }
 
@@ -80,7 +84,9 @@ async fn resume(app: &App, session: &str, key: &str) -> Result<Opened, Refusal> 
         return Err(Refusal::new(RefusalCode::WrongKey, format!("the key is not that of {session}")));
     }
     let lease = app.recorders.attach(&session).await?;
-    let writer = SessionWriter::resume(Arc::clone(&app.data.store), session.clone(), None).await;
+    let writer = SessionWriter::resume(Arc::clone(&app.data.store), session.clone(), None);
+    let writer = off_the_runtime(writer).await;
+    let writer = writer.map_err(|error| Refusal::new(RefusalCode::Internal, error.detail))?;
     let writer = writer.map_err(|error| refuse_load(&error))?;
     let stored = writer.session().clone();
     if let Some(ended) = stored.ended() {

@@ -16,6 +16,10 @@ pub(super) struct Parts {
     schema: InputSchema,
     /// What was there when the recorder resumed; none for a new session.
     stored: Option<StoredInputs>,
+    /// The last tick whose inputs were sent again.
+    again: Tick,
+    /// The last hash, so that another one for its tick is refused.
+    hashed: Option<(Tick, StateHash)>,
     /// How many of the stored marks at the tick where it resumed were sent again.
     marks_again: usize,
     /// Marks and their bytes at the recorder's tick.
@@ -24,7 +28,11 @@ pub(super) struct Parts {
 
 impl Parts {
     pub(super) fn new(schema: InputSchema, stored: Option<StoredInputs>) -> Self {
-        Self { schema, stored, marks_again: 0, marked: (Tick::ZERO, 0, 0) }
+        let marks = stored.as_ref().map_or(&[][..], |stored| stored.session().marks_at_tick());
+        let tick = stored.as_ref().map_or(Tick::ZERO, |stored| stored.session().tick());
+        // What is there at this tick counts too, so that resuming gives no room for more.
+        let marked = (tick, marks.len(), marks.iter().map(|mark| mark.payload.len()).sum());
+        Self { schema, stored, again: Tick::ZERO, hashed: None, marks_again: 0, marked }
     }
 
     /// Takes one message; the end, if that is what it says.
@@ -58,6 +66,10 @@ impl Parts {
         if self.is_stored(tick)
             && let Some(stored) = &mut self.stored
         {
+            if tick < self.again {
+                return Err(out_of_order("inputs", tick, self.again));
+            }
+            self.again = tick;
             let there = stored.at(tick).await;
             let there = there.map_err(|error| Refusal::new(RefusalCode::Internal, chain(&error)))?;
             return same(there.as_ref() == Some(inputs), "the inputs", tick);
@@ -74,6 +86,13 @@ impl Parts {
             return same(false, "a hash where none was", tick);
         }
         check_tick("a hash", tick, recorder.tick())?;
+        if recorder.started().hash_every == 0 {
+            return Err(Refusal::malformed("a hash in a session that records none"));
+        }
+        if self.hashed.is_some_and(|(at, before)| at == tick && before != hash) {
+            return same(false, "a second hash", tick);
+        }
+        self.hashed = Some((tick, hash));
         recorder.hash(hash);
         Ok(())
     }
@@ -143,6 +162,10 @@ fn check_tick(what: &str, actual: Tick, expected: Tick) -> Result<(), Refusal> {
     }
     let detail = format!("{what} of tick {actual}, where tick {expected} comes next");
     Err(Refusal::new(RefusalCode::TickGap, detail))
+}
+
+fn out_of_order(what: &str, tick: Tick, last: Tick) -> Refusal {
+    Refusal::malformed(format!("{what} of tick {tick} after those of tick {last}"))
 }
 
 fn refuse(error: &RecordError) -> Refusal {

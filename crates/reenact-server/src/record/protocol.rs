@@ -157,13 +157,18 @@ fn read_frames(schema: &InputSchema, body: &[u8]) -> Result<Vec<Part>, Refusal> 
         return Err(Refusal::malformed("inputs without a frame at byte 1"));
     }
     let bytes = schema.frame_bytes();
-    let frames = body.chunks(bytes).enumerate();
-    frames
-        .map(|(n, frame)| {
-            let (tick, inputs) = read_frame(schema, frame, 1 + n * bytes)?;
-            Ok(Part::Inputs(tick, inputs))
-        })
-        .collect()
+    let mut next = None;
+    let mut parts = Vec::with_capacity(body.len() / bytes);
+    for (n, frame) in body.chunks(bytes).enumerate() {
+        let at = 1 + n * bytes;
+        let (tick, inputs) = read_frame(schema, frame, at)?;
+        if next.is_some_and(|next| next != Some(tick)) {
+            return Err(Refusal::malformed(format!("a frame of tick {tick} at byte {at}, out of order")));
+        }
+        next = Some(tick.next());
+        parts.push(Part::Inputs(tick, inputs));
+    }
+    Ok(parts)
 }
 
 fn read_frame(schema: &InputSchema, frame: &[u8], at: usize) -> Result<(Tick, Inputs), Refusal> {
@@ -266,7 +271,9 @@ pub(crate) fn read_base64(what: &str, text: &str, limit: usize) -> Result<Vec<u8
 /// Reads a module's hash.
 pub(crate) fn read_module_hash(text: &str) -> Result<ModuleHash, Refusal> {
     let shown: String = text.chars().take(80).collect();
-    ModuleHash::from_hex(text).ok_or_else(|| Refusal::malformed(format!("{shown:?} is no hash of a module")))
+    let lowercase = !text.bytes().any(|byte| byte.is_ascii_uppercase());
+    let hash = ModuleHash::from_hex(text).filter(|_| lowercase);
+    hash.ok_or_else(|| Refusal::malformed(format!("{shown:?} is no hash of a module")))
 }
 
 #[cfg(test)]
@@ -323,6 +330,9 @@ mod tests {
         check(&[9], "type 9 at byte 0");
         check(&[INPUTS], "without a frame at byte 1");
         check(&[INPUTS, 1, 2], "at byte 1: an input frame of 2 bytes");
+        let twice = [(Tick(4), inputs(1)), (Tick(4), inputs(1))];
+        let twice = write_inputs(&schema(), twice.iter().map(|(tick, inputs)| (*tick, inputs)));
+        check(&twice, "a frame of tick 4 at byte 19, out of order");
         check(&[HASH, 1, 2], "number at byte 1");
         check(&[HASH, 1, 2, 3, 4, 5], "a hash of 1 bytes at byte 5");
         check(&[MARK, 0, 0, 0, 0], "number at byte 5");

@@ -28,6 +28,10 @@ impl Recorders {
         lock(&self.0).contains_key(session)
     }
 
+    pub(crate) fn count(&self) -> usize {
+        lock(&self.0).len()
+    }
+
     /// Attaches a recorder; the one before is told, and let go first.
     pub(crate) async fn attach(&self, session: &SessionId) -> Result<Lease, Refusal> {
         let deadline = Instant::now() + TAKEOVER_TIMEOUT;

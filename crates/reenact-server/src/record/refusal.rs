@@ -25,6 +25,7 @@ pub enum RefusalCode {
     InputsDiffer,
     TooLarge,
     RecorderFull,
+    SessionFull,
     Busy,
     Silent,
     StoreFull,
@@ -39,7 +40,7 @@ impl RefusalCode {
     pub fn close_code(self) -> u16 {
         match self {
             Self::MessageTooLarge => 1009,
-            Self::Busy => 1013,
+            Self::Busy | Self::RecorderFull => 1013,
             Self::StoreFull | Self::StoreUnavailable | Self::StorePoisoned | Self::Internal => 1011,
             Self::ServerStopping => 1001,
             _ => 1008,
@@ -72,7 +73,7 @@ pub(super) fn refuse_append(app: &App, error: &WriteError) -> Refusal {
     let WriteError::Store(append) = error else {
         return Refusal::malformed(chain(error));
     };
-    app.note(append);
+    app.note(Some(append));
     let code = match append {
         AppendError::Full { .. } => RefusalCode::StoreFull,
         AppendError::Unavailable { .. } => RefusalCode::StoreUnavailable,

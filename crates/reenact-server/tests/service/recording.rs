@@ -139,6 +139,52 @@ async fn a_session_has_one_recorder() {
 }
 
 #[tokio::test]
+async fn resuming_gives_no_room_for_more_marks() {
+    let (_folder, server) = fresh().await;
+    let game = Game::tour();
+    let mut client = game.open(server.address, &opening()).await.unwrap();
+    client.record(Tick(0), reenact::Inputs::absent(game.module.input_schema())).await.unwrap();
+    client.flush().await.unwrap();
+    acknowledged(&mut client, Tick(1)).await;
+    let mark = reenact::Mark { kind: 7, payload: vec![1] };
+    // What is there already may be sent again; more than a tick may have is refused, resumed or not.
+    for (marks, expect) in
+        [(200, RefusalCode::Malformed), (256, RefusalCode::Malformed), (257, RefusalCode::TooLarge)]
+    {
+        client = game.open(server.address, &resume_of(&client)).await.unwrap();
+        let mut said = Ok(());
+        for _ in 0..marks {
+            said = said.and(client.mark(Tick(1), &mark).await);
+        }
+        let said = match said {
+            Ok(()) => client.send_message(vec![9]).await,
+            refused => refused,
+        };
+        let code = if said.is_ok() { refused(&mut client).await } else { refusal(said) };
+        assert_eq!(code, expect, "{marks}");
+    }
+    let marks = get(server.address, &format!("/v1/sessions/{}/marks", client.session)).await.json();
+    assert_eq!(marks["marks"].as_array().unwrap().len(), 256);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_session_without_hashes_takes_none_and_a_tick_takes_one() {
+    let (_folder, server) = fresh().await;
+    let game = Game::tour();
+    let Opening::Start { module, seed, config, disk, .. } = opening() else { unreachable!() };
+    let without = Opening::Start { module, seed, config, disk, hash_every: 0 };
+    let mut client = game.open(server.address, &without).await.unwrap();
+    client.hash(Tick(0), reenact::StateHash([1; 32])).await.unwrap();
+    assert_eq!(refused(&mut client).await, RefusalCode::Malformed);
+    let mut client = game.open(server.address, &opening()).await.unwrap();
+    client.hash(Tick(0), reenact::StateHash([1; 32])).await.unwrap();
+    client.hash(Tick(0), reenact::StateHash([2; 32])).await.unwrap();
+    assert_eq!(refused(&mut client).await, RefusalCode::InputsDiffer);
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn what_cannot_begin_is_refused_by_name() {
     let (_folder, server) = fresh().await;
     let game = Game::tour();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use reenact::format::block::InputBlock;
 use reenact::session::SessionPayload;
-use reenact::{Inputs, Tick};
+use reenact::{InputSchema, Inputs, Tick};
 
 use super::{EventError, LoadError, Session, SessionId, from_event};
 use crate::event::Sequence;
@@ -16,14 +16,37 @@ pub struct StoredInputs {
     store: Arc<dyn EventStore>,
     id: SessionId,
     session: Session,
-    /// The block that was read last.
-    block: Option<InputBlock>,
+    /// The block that was read last, and how far.
+    reading: Option<Reading>,
+}
+
+#[derive(Debug)]
+struct Reading {
+    block: InputBlock,
+    /// The next row, and the inputs that those before it lead to.
+    row: usize,
+    inputs: Inputs,
+    tick: Tick,
+}
+
+impl Reading {
+    fn new(schema: &InputSchema, block: InputBlock) -> Self {
+        let tick = block.first_tick();
+        Self { block, row: 0, inputs: Inputs::absent(schema), tick }
+    }
+
+    /// The inputs of a tick of the block, not before the one that was asked for last.
+    fn at(&mut self, tick: Tick) -> &Inputs {
+        self.row = self.block.apply(self.row, tick, &mut self.inputs);
+        self.tick = tick;
+        &self.inputs
+    }
 }
 
 impl StoredInputs {
     /// Those of `session`.
     pub fn new(store: Arc<dyn EventStore>, id: SessionId, session: Session) -> Self {
-        Self { store, id, session, block: None }
+        Self { store, id, session, reading: None }
     }
 
     /// The session up to where it was read.
@@ -37,11 +60,13 @@ impl StoredInputs {
     /// The session cannot be read.
     pub async fn at(&mut self, tick: Tick) -> Result<Option<Inputs>, LoadError> {
         let Some(place) = self.session.block_of(tick) else { return Ok(None) };
-        if self.block.as_ref().is_none_or(|block| block.first_tick() != place.first_tick) {
-            self.block = Some(self.read_block(place.sequence).await?);
+        let goes_on =
+            |reading: &Reading| reading.block.first_tick() == place.first_tick && reading.tick <= tick;
+        if !self.reading.as_ref().is_some_and(goes_on) {
+            let block = self.read_block(place.sequence).await?;
+            self.reading = Some(Reading::new(&self.session.started().schema, block));
         }
-        let schema = &self.session.started().schema;
-        Ok(self.block.as_ref().and_then(|block| block.inputs_at(schema, tick)))
+        Ok(self.reading.as_mut().map(|reading| reading.at(tick).clone()))
     }
 
     async fn read_block(&self, sequence: Sequence) -> Result<InputBlock, LoadError> {

@@ -83,14 +83,14 @@ async fn fold(
     mut keep: impl FnMut(SessionPayload),
 ) -> Result<Session, LoadError> {
     let mut folded = None;
-    let (mut next, mut bytes) = (Sequence::FIRST, 0);
+    let mut next = Sequence::FIRST;
     loop {
         let page = store.read(id.stream(), next, Direction::Forward, READ_EVENTS_MAX).await;
         let page = page.map_err(|source| LoadError::Read { session: id.clone(), source })?;
         let Some(last) = page.last() else { break };
         next = last.sequence.plus(1);
         for event in &page {
-            bytes += event.payload.len() as u64;
+            let bytes = folded.as_ref().map_or(0, Session::bytes) + event.payload.len() as u64;
             if bytes > SESSION_BYTES_MAX {
                 return Err(LoadError::TooLarge { session: id.clone(), limit: SESSION_BYTES_MAX });
             }
@@ -112,9 +112,9 @@ fn fold_one(
         Err(source) => return Err(LoadError::Event { session, sequence, source }),
     };
     let applied = match (folded.as_mut(), &payload) {
-        (Some(folded), _) => folded.apply(&payload),
+        (Some(folded), _) => folded.apply(&payload, event.payload.len()),
         (None, SessionPayload::Started(started)) => {
-            *folded = Some(Session::new(started.clone()));
+            *folded = Some(Session::new(started.clone(), event.payload.len()));
             Ok(())
         }
         (None, _) => Err(SessionError::NotStarted),

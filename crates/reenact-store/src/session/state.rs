@@ -198,11 +198,13 @@ pub struct Session {
     ended: Option<SessionEnded>,
     /// The last event that was folded in; the start is event 0.
     last_sequence: Sequence,
+    /// Of all payloads.
+    bytes: u64,
 }
 
 impl Session {
-    /// The session after its first event.
-    pub fn new(started: SessionStarted) -> Self {
+    /// The session after its first event, whose payload has `bytes` bytes.
+    pub fn new(started: SessionStarted, bytes: usize) -> Self {
         Self {
             started,
             progress: Progress::default(),
@@ -211,6 +213,7 @@ impl Session {
             last_marks: Vec::new(),
             ended: None,
             last_sequence: Sequence::FIRST,
+            bytes: bytes as u64,
         }
     }
 
@@ -245,6 +248,11 @@ impl Session {
         self.ended.as_ref()
     }
 
+    /// Bytes of all payloads; at most [`SESSION_BYTES_MAX`](crate::limits::SESSION_BYTES_MAX).
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
     /// The sequence of the session's last event.
     pub fn last_sequence(&self) -> Sequence {
         self.last_sequence
@@ -259,13 +267,14 @@ impl Session {
         self.progress.then_all(&self.started.schema, payloads).map(drop)
     }
 
-    /// Folds in the next event.
+    /// Folds in the next event, whose payload has `bytes` bytes.
     ///
     /// # Errors
     /// A rule of [`check`](Self::check) is broken; nothing has changed.
-    pub fn apply(&mut self, payload: &SessionPayload) -> Result<(), SessionError> {
+    pub fn apply(&mut self, payload: &SessionPayload, bytes: usize) -> Result<(), SessionError> {
         let before = self.progress;
         self.progress = before.then(&self.started.schema, payload)?;
+        self.bytes += bytes as u64;
         self.last_sequence = self.last_sequence.plus(1);
         match payload {
             SessionPayload::Started(_) => {}

@@ -10,7 +10,9 @@ use super::state::Progress;
 use super::{LoadError, Session, SessionError, SessionId, open, to_event};
 use crate::chain::canonical_bytes;
 use crate::event::{ExpectedSequence, NewEvent, Receipt};
-use crate::limits::{APPEND_BYTES_MAX, APPEND_EVENTS_MAX, UNSENT_BYTES_MAX};
+use crate::limits::{
+    APPEND_BYTES_MAX, APPEND_EVENTS_MAX, SESSION_BYTES_MAX, SESSION_END_BYTES, UNSENT_BYTES_MAX,
+};
 use crate::store::{AppendError, EventStore};
 use crate::trace::TraceContext;
 
@@ -28,6 +30,14 @@ pub enum WriteError {
         bytes: usize,
         /// [`UNSENT_BYTES_MAX`].
         limit: usize,
+    },
+    /// The session has as many bytes as it may have; nothing has changed, and it can still be ended.
+    #[error("a session of {bytes} bytes, where at most {limit} are allowed")]
+    SessionFull {
+        /// What the session would have.
+        bytes: u64,
+        /// [`SESSION_BYTES_MAX`], less what is kept for the end.
+        limit: u64,
     },
     /// The store did not take them. They wait for the next [`flush`](SessionWriter::flush).
     #[error("refused by the store")]
@@ -64,8 +74,9 @@ pub struct SessionWriter {
     /// How many of them were handed to the store without an answer. They are handed over alike the next
     /// time: with others behind them they would be no retry, if they are there.
     sending: usize,
-    /// Where the session stands when all that is unsent is acknowledged.
+    /// Where the session stands when all that is unsent is acknowledged, and how many bytes it has then.
     ahead: Progress,
+    ahead_bytes: u64,
 }
 
 impl SessionWriter {
@@ -79,9 +90,10 @@ impl SessionWriter {
         started: SessionStarted,
         trace: Option<TraceContext>,
     ) -> Result<Self, WriteError> {
-        let mut writer = Self::new(store, id, Session::new(started.clone()), trace);
-        writer.exists = false;
-        writer.push(SessionPayload::Started(started))?;
+        let start = SessionPayload::Started(started.clone());
+        let mut writer = Self::new(store, id, Session::new(started, start.encode().len()), trace);
+        (writer.exists, writer.ahead_bytes) = (false, 0);
+        writer.push(start)?;
         writer.flush().await?;
         Ok(writer)
     }
@@ -101,8 +113,9 @@ impl SessionWriter {
 
     fn new(store: Arc<dyn EventStore>, id: SessionId, session: Session, trace: Option<TraceContext>) -> Self {
         let ahead = session.progress();
+        let ahead_bytes = session.bytes();
         let (unsent, unsent_bytes, sending) = (VecDeque::new(), 0, 0);
-        Self { store, id, trace, session, exists: true, unsent, unsent_bytes, sending, ahead }
+        Self { store, id, trace, session, exists: true, unsent, unsent_bytes, sending, ahead, ahead_bytes }
     }
 
     /// Which session.
@@ -120,7 +133,7 @@ impl SessionWriter {
     /// without the last.
     ///
     /// # Errors
-    /// After `Refused` and `Full` nothing has changed; after `Store` the payloads wait for
+    /// After `Refused`, `Full` and `SessionFull` nothing has changed; after `Store` the payloads wait for
     /// [`flush`](Self::flush).
     pub async fn append(&mut self, payloads: Vec<SessionPayload>) -> Result<Receipt, WriteError> {
         let ahead = self.ahead.then_all(&self.session.started().schema, &payloads)?;
@@ -150,11 +163,12 @@ impl SessionWriter {
     }
 
     fn push_all(&mut self, payloads: Vec<SessionPayload>) -> Result<(), WriteError> {
-        let (kept, kept_bytes) = (self.unsent.len(), self.unsent_bytes);
+        let (kept, kept_bytes, ahead_bytes) = (self.unsent.len(), self.unsent_bytes, self.ahead_bytes);
         let pushed = payloads.into_iter().try_for_each(|payload| self.push(payload));
         if pushed.is_err() {
             self.unsent.truncate(kept);
             self.unsent_bytes = kept_bytes;
+            self.ahead_bytes = ahead_bytes;
         }
         pushed
     }
@@ -168,6 +182,12 @@ impl SessionWriter {
         if self.unsent_bytes + bytes > UNSENT_BYTES_MAX {
             return Err(WriteError::Full { bytes: self.unsent_bytes + bytes, limit: UNSENT_BYTES_MAX });
         }
+        let ahead_bytes = self.ahead_bytes + event.payload.len() as u64;
+        let limit = SESSION_BYTES_MAX - SESSION_END_BYTES;
+        if ahead_bytes > limit && !matches!(payload, SessionPayload::Ended(_)) {
+            return Err(WriteError::SessionFull { bytes: ahead_bytes, limit });
+        }
+        self.ahead_bytes = ahead_bytes;
         self.unsent_bytes += bytes;
         self.unsent.push_back(Unsent { payload, event, bytes });
         Ok(())
@@ -188,9 +208,46 @@ impl SessionWriter {
         for unsent in self.unsent.drain(..std::mem::take(&mut self.sending)) {
             self.unsent_bytes -= unsent.bytes;
             if self.exists {
-                self.session.apply(&unsent.payload).expect("the rules let it pass when it was taken");
+                let bytes = unsent.event.payload.len();
+                self.session.apply(&unsent.payload, bytes).expect("the rules let it pass when it was taken");
             }
             self.exists = true;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::memory::MemoryStore;
+    use reenact::input::{Column, InputSchema, Width};
+    use reenact::session::{EndReason, SessionEnded, SimulationId};
+    use reenact::{Mark, Tick, TickRate};
+
+    #[tokio::test]
+    async fn a_session_that_is_full_can_still_be_ended() {
+        let started = SessionStarted {
+            simulation: SimulationId::Native { name: "test".into(), build: "1".into() },
+            game: String::new(),
+            seed: 0,
+            config: Vec::new(),
+            disk: Vec::new(),
+            rate: TickRate::HZ_60,
+            schema: InputSchema::new(1, vec![Column::buttons("pad", Width::Bits8)]).unwrap(),
+            hash_every: 0,
+        };
+        let store = Arc::new(MemoryStore::new(1));
+        let mut writer = SessionWriter::start(store, SessionId::generate(), started, None).await.unwrap();
+        let bytes = writer.session().bytes();
+        assert!(bytes > 0 && writer.ahead_bytes == bytes);
+        let mark = |bytes| SessionPayload::Marked(Tick::ZERO, Mark { kind: 1, payload: vec![0; bytes] });
+        let limit = SESSION_BYTES_MAX - SESSION_END_BYTES;
+        writer.ahead_bytes = limit - 100;
+        writer.append(vec![mark(10)]).await.unwrap();
+        let refused = writer.append(vec![mark(10), mark(100)]).await.unwrap_err();
+        assert!(matches!(refused, WriteError::SessionFull { bytes, .. } if bytes > limit), "{refused}");
+        let ended = SessionEnded { last_tick: Tick::ZERO, reason: EndReason::Truncated };
+        writer.append(vec![SessionPayload::Ended(ended)]).await.unwrap();
+        assert!(writer.session().ended().is_some());
     }
 }

@@ -110,13 +110,6 @@ impl InputBlock {
         Tick(self.first_tick.0 + self.ticks)
     }
 
-    /// The inputs of a tick of the block; `None` if it holds others. `schema` is that of its session.
-    pub fn inputs_at(&self, schema: &InputSchema, tick: Tick) -> Option<Inputs> {
-        let mut inputs = Inputs::absent(schema);
-        (self.first_tick..self.end_tick()).contains(&tick).then(|| self.apply(0, tick, &mut inputs))?;
-        Some(inputs)
-    }
-
     /// Whether a session with `schema` can have such inputs.
     pub fn fits(&self, schema: &InputSchema) -> bool {
         let columns = schema.columns();
@@ -155,9 +148,10 @@ impl InputBlock {
         }
     }
 
-    /// The rows from `row` on that take effect at or before `tick` are applied to `inputs`; returns the
-    /// next row to look at.
-    pub(crate) fn apply(&self, mut row: usize, tick: Tick, inputs: &mut Inputs) -> usize {
+    /// Applies the rows from `row` on that take effect at or before `tick` to `inputs`, which are what the rows
+    /// before lead to; gives the next row. Begins with row 0 and absent inputs of a schema that the block
+    /// [`fits`](Self::fits).
+    pub fn apply(&self, mut row: usize, tick: Tick, inputs: &mut Inputs) -> usize {
         while let Some(next) = self.rows.get(row).filter(|next| next.tick <= tick) {
             let values = &self.values[row * self.columns..][..self.columns];
             inputs.set_stored(usize::from(next.participant), next.present.then_some(values));
@@ -319,8 +313,6 @@ mod tests {
         assert_eq!((next, inputs.get(2)), (2, Some(&[255, -300][..])));
         block.apply(next, Tick(102), &mut inputs);
         assert_eq!((inputs.get(0), inputs.get(2)), (Some(&[1, 6][..]), None));
-        assert_eq!(block.inputs_at(&schema(), Tick(102)), Some(inputs));
-        assert_eq!(block.inputs_at(&schema(), Tick(103)), None);
     }
 
     #[test]
