@@ -9,17 +9,18 @@ use crate::shell::Shell;
 
 /// Runs the program `name` of `bench/` with `args`, from the caller's folder, so that paths are as typed.
 pub(crate) fn run(shell: &Shell, name: &str, args: &[OsString]) -> Result<ExitCode> {
-    let manifest = shell.root.join("bench/Cargo.toml");
-    ensure!(manifest.exists(), "there is no {}", manifest.display());
-    // The engine is the same as the main workspace's; its build is shared as far as cargo finds it equal.
-    let status = Command::new("cargo")
-        .args(["run", "--release", "--quiet", "--package", "reenact-bench", "--bin", name])
-        .arg("--manifest-path")
-        .arg(manifest)
-        .arg("--target-dir")
-        .arg(shell.target_dir())
-        .arg("--")
-        .args(args)
-        .status()?;
+    let status = cargo_run(shell, "bench", "reenact-bench", name)?.args(args).status()?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// How the program `name` of a workspace beside the main one is run; its arguments are still to come.
+pub(crate) fn cargo_run(shell: &Shell, folder: &str, package: &str, name: &str) -> Result<Command> {
+    let manifest = shell.root.join(folder).join("Cargo.toml");
+    ensure!(manifest.exists(), "there is no {}", manifest.display());
+    let mut cargo = Command::new("cargo");
+    cargo.args(["run", "--release", "--quiet", "--package", package, "--bin", name]);
+    cargo.arg("--manifest-path").arg(manifest);
+    // What it shares with the main workspace is built once, as far as cargo finds it equal.
+    cargo.arg("--target-dir").arg(shell.target_dir()).arg("--");
+    Ok(cargo)
 }

@@ -1,6 +1,7 @@
 //! The project's own tasks: `cargo xtask --help`.
 
 mod bench;
+mod browser;
 mod count;
 mod edges;
 mod files;
@@ -10,6 +11,7 @@ mod proto;
 mod shell;
 mod test;
 mod tools;
+mod torture;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -42,7 +44,7 @@ enum Task {
         #[arg(long)]
         check: bool,
     },
-    /// Run carts with the program `carts` of bench/: DIR [--json FILE] [--ticks N] [--jobs N] [--filter TEXT] [--at-least N]
+    /// Run carts with the program `carts` of bench/, or in Chromium: DIR [--browser] [--json FILE] [--ticks N] [--jobs N] [--filter TEXT] [--at-least N]
     Carts {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
@@ -54,6 +56,13 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
+    /// Make the page's picture: docs/images/page.png
+    Picture {
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        args: Vec<OsString>,
+    },
+    /// Run a test that takes rounds, with many of them
+    Torture(torture::TortureArgs),
     /// Generate the prost types of proto/
     Proto {
         /// Compare with what is checked in, and write nothing
@@ -70,9 +79,22 @@ fn main() -> Result<ExitCode> {
             return test::run(&shell(if json { Output::Stderr } else { Output::Stdout }), &parts);
         }
         Task::Games { check } => games::run(&shell(Output::Stdout), check)?,
-        Task::Carts { args } => return bench::run(&shell(Output::Stdout), "carts", &args),
+        Task::Carts { args } => return carts(&shell(Output::Stdout), args),
         Task::Bench { name, args } => return bench::run(&shell(Output::Stdout), &name, &args),
+        Task::Picture { args } => return browser::run(&shell(Output::Stdout), "picture", &args),
+        Task::Torture(args) => return torture::run(&shell(Output::Stdout), &args),
         Task::Proto { check } => proto::run(&shell(Output::Stdout).root, check)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The check of carts outside the browser, or with `--browser` the one in it.
+fn carts(shell: &Shell, mut args: Vec<OsString>) -> Result<ExitCode> {
+    let before = args.len();
+    args.retain(|arg| arg != "--browser");
+    if args.len() == before {
+        bench::run(shell, "carts", &args)
+    } else {
+        browser::run(shell, "carts-browser", &args)
+    }
 }

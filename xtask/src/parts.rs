@@ -7,7 +7,7 @@ use anyhow::Result;
 use crate::count::{Libtest, Nextest, Outcome};
 use crate::shell::Shell;
 use crate::tools::Tools;
-use crate::{edges, files, games, proto};
+use crate::{browser, edges, files, games, proto};
 
 /// What the parts work with.
 #[derive(Debug)]
@@ -29,7 +29,7 @@ const HOUSE: [&str; 4] = ["--release", "--workspace", "--exclude", "xtask"];
 const ITSELF: [&str; 2] = ["--package", "xtask"];
 
 /// All parts, in the order in which they run.
-pub(crate) const PARTS: [Part; 10] = [
+pub(crate) const PARTS: [Part; 11] = [
     Part { name: "format", run: format },
     Part { name: "clippy", run: clippy },
     Part { name: "docs", run: docs },
@@ -39,6 +39,7 @@ pub(crate) const PARTS: [Part; 10] = [
     Part { name: "sdk", run: sdk },
     Part { name: "games", run: games },
     Part { name: "bench", run: bench },
+    Part { name: browser::PART, run: browser::check },
     Part { name: "names", run: |context| Ok(verdict(&files::violations(&context.shell.root)?)) },
 ];
 
@@ -50,7 +51,7 @@ fn verdict(violations: &[String]) -> Outcome {
 }
 
 /// One check of several programs: all run, whatever the first ones say.
-fn all(shell: &Shell, commands: Vec<Command>) -> Result<Outcome> {
+pub(crate) fn all(shell: &Shell, commands: Vec<Command>) -> Result<Outcome> {
     let mut succeeded = true;
     for mut command in commands {
         succeeded &= shell.stream(&mut command, |_| ())?;
@@ -107,9 +108,7 @@ fn bench(context: &Context<'_>) -> Result<Outcome> {
             ]),
         ],
     )?;
-    let mut reader = Libtest::default();
-    let succeeded = context.shell.stream(&mut cargo(&["test", "--release"]), |line| reader.line(line))?;
-    outcome.add(reader.finish(succeeded));
+    outcome.add(cargo_test_with(context.shell, cargo(&["test", "--release"]))?);
     Ok(outcome)
 }
 
@@ -136,9 +135,14 @@ fn tests(context: &Context<'_>) -> Result<Outcome> {
 }
 
 fn cargo_test(shell: &Shell, folder: &str, args: &[&str]) -> Result<Outcome> {
-    let mut reader = Libtest::default();
     let mut test = shell.command(folder, "cargo", &["test"]);
     test.args(args);
+    cargo_test_with(shell, test)
+}
+
+/// Runs a `cargo test` that is ready to run, and counts its tests.
+pub(crate) fn cargo_test_with(shell: &Shell, mut test: Command) -> Result<Outcome> {
+    let mut reader = Libtest::default();
     let succeeded = shell.stream(&mut test, |line| reader.line(line))?;
     Ok(reader.finish(succeeded))
 }

@@ -22,6 +22,9 @@ struct Tool {
     package: String,
     /// As its packager writes it; only major and minor count.
     version: String,
+    /// Whether another version serves as well.
+    #[serde(default)]
+    any_version: bool,
     /// What to start; the name without it.
     command: Option<String>,
     check: Vec<String>,
@@ -102,7 +105,7 @@ impl Tool {
         let wanted = major_minor(&self.version).unwrap_or_default();
         let Self { name, package, .. } = self;
         match self.found() {
-            Some(found) if found == wanted => None,
+            Some(found) if found == wanted || self.any_version => None,
             Some((major, minor)) => {
                 Some(format!("{name} is {major}.{minor}, {}.{} is needed", wanted.0, wanted.1))
             }
@@ -154,6 +157,7 @@ mod tests {
             kind: Kind::Debian,
             package: "coreutils".into(),
             version: version.into(),
+            any_version: false,
             command: None,
             check: check.iter().map(ToString::to_string).collect(),
             used_by: Vec::new(),
@@ -162,6 +166,9 @@ mod tests {
         assert_eq!(tool("3.4.9", &["echo", "3.4.1"]).problem(), None);
         let other = tool("3.4", &["echo", "3.5.1"]).problem();
         assert_eq!(other.as_deref(), Some("echo is 3.5, 3.4 is needed"));
+        let any = |check: &[&str]| Tool { any_version: true, ..tool("3.4", check) }.problem();
+        assert_eq!(any(&["echo", "7.5.1"]), None);
+        assert_eq!(any(&["no-such-program"]).as_deref(), Some("echo 3.4 is missing (package coreutils)"));
         let missing = tool("3.4", &["no-such-program"]).problem();
         assert_eq!(missing.as_deref(), Some("echo 3.4 is missing (package coreutils)"));
     }
