@@ -285,6 +285,8 @@ export class Recorder {
     if (this.socket !== socket) return;
     this.drop();
     if (this.isOver || this.connection === 'waiting') return;
+    // Where no session has been made, none has to be ended.
+    if (this.isEnding && this.key === '') return this.close();
     this.connection = 'reconnecting';
     this.notice ??= noticeOf(this.key === '' ? 'offline' : 'connection_lost', { tone: 'warn' });
     const wait = BACKOFF_MILLIS[Math.min(this.attempts, BACKOFF_MILLIS.length - 1)] ?? 0;
@@ -316,6 +318,12 @@ export class Recorder {
     if (this.connection !== 'ready' || awaited < 0 || awaited >= this.sent) return;
     const since = Math.max(this.heardAt, this.kept[awaited]?.at ?? 0);
     if (performance.now() - since > SILENCE_MILLIS_MAX && this.socket) this.lose(this.socket);
+  }
+
+  /** Ends a session that may not be there yet, if only the server can be reached now. */
+  abandon() {
+    if (this.socket?.readyState === WebSocket.OPEN) this.end(endReason.stopped());
+    else this.close();
   }
 
   /** Closes without ending the session: it stays interrupted, and nothing acknowledged is lost. */
