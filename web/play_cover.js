@@ -1,7 +1,9 @@
 import { button, element } from './dom.js';
-import { clock, counted, titleOf } from './format.js';
+import { clock, counted, grouped, titleOf } from './format.js';
 
 /** @typedef {import('./play.js').PlayView} PlayView */
+/** @typedef {import('./recorder.js').Recorder} Recorder */
+/** @typedef {import('./types.js').Rate} Rate */
 
 /** What lies over the picture of a game, by how it stands. @param {PlayView} view @returns {HTMLElement[]} */
 export function playCover(view) {
@@ -30,11 +32,18 @@ export function playCover(view) {
 
 /** @param {PlayView} view */
 function endedCover(view) {
-  const ticks = view.recorder?.ended?.lastTick ?? 0;
-  const words = view.session ? `${clock(ticks, view.session.rate)} recorded, ${counted(ticks, 'tick')}, all of it kept.` : '';
+  const words = view.recorder ? endedWords(view.recorder, view.module?.rate ?? { ticks: 60, seconds: 1 }) : '';
   const actions = view.afterwards().map(({ label, id, run, primary }) => button(label, { id, kind: primary ? 'primary' : 'plain', class: 'big' }, run));
   if (actions[0]) focused(actions[0]);
   return [element('p', { role: 'status', 'data-testid': 'ended' }, words), element('div', { class: 'veil-actions' }, ...actions)];
+}
+
+/** @param {Recorder} recorder @param {Rate} rate */
+function endedWords({ ended, nextTick, lostTicks }, rate) {
+  const ticks = ended?.lastTick ?? 0;
+  const recorded = ticks === 0 ? 'No tick was recorded' : `${clock(ticks, rate)} recorded, ${counted(ticks, 'tick')}`;
+  if (lostTicks > 0) return `${recorded}. The session had ended there: ${counted(lostTicks, 'tick')} of the ${grouped(nextTick)} played here were not kept.`;
+  return ticks === 0 ? `${recorded}.` : `${recorded}, all of it kept.`;
 }
 
 /** Gives it the focus when it is in the page. @param {HTMLElement} target */
@@ -43,10 +52,11 @@ function focused(target) {
   return target;
 }
 
-/** What is not lost, whatever happens next. @param {import('./recorder.js').Recorder} recorder @param {import('./types.js').Rate} rate */
+/** What is not lost, and what is. @param {Recorder} recorder @param {Rate} rate */
 export function keptWords(recorder, rate) {
-  const { acknowledged, nextTick, isLost, isOver } = recorder;
+  const { acknowledged, nextTick, isLost, isOver, lostTicks } = recorder;
   if (isLost) return '';
-  const kept = acknowledged === 0 ? 'No tick is acknowledged yet.' : `Kept: every tick up to ${acknowledged} (${clock(acknowledged, rate)}).`;
+  const kept = acknowledged === 0 ? isOver ? 'No tick was acknowledged.' : 'No tick is acknowledged yet.' : `Kept: every tick up to ${acknowledged} (${clock(acknowledged, rate)}).`;
+  if (lostTicks > 0) return `${kept} ${counted(lostTicks, 'tick')} played after it ${lostTicks === 1 ? 'is' : 'are'} lost.`;
   return nextTick > acknowledged && !isOver ? `${kept} What follows waits in this page.` : kept;
 }

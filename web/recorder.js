@@ -1,3 +1,4 @@
+import * as api from './api.js';
 import { noticeOf } from './notice.js';
 
 /**
@@ -248,9 +249,14 @@ export class Recorder {
     if (oldestAt !== null) this.latencyMillis = performance.now() - oldestAt;
   }
 
+  /** Ticks that this page has run and the server will not have. */
+  get lostTicks() {
+    return this.isOver ? Math.max(0, this.nextTick - this.acknowledged) : 0;
+  }
+
   /** @param {number} lastTick @param {string} reason */
   finish(lastTick, reason) {
-    this.acknowledged = Math.max(this.acknowledged, lastTick);
+    this.acknowledged = lastTick;
     this.ended = { lastTick, reason };
     this.connection = 'ended';
     this.notice = null;
@@ -260,9 +266,9 @@ export class Recorder {
 
   /** @param {string} code @param {string} detail */
   refuse(code, detail) {
-    // The end was durable before its answer was lost.
-    if (code === 'session_ended' && this.isEnding) return this.finish(this.nextTick, 'stopped');
-    if (code === 'silent') {
+    if (code === 'session_ended') {
+      void this.learnEnd(detail);
+    } else if (code === 'silent') {
       this.connection = 'waiting';
       this.notice = null;
     } else if (PASSING.has(code) && this.key !== '') {
@@ -271,6 +277,22 @@ export class Recorder {
     } else {
       this.giveUp(code === 'unknown_session' ? 'session_lost' : code, detail);
     }
+  }
+
+  /** The session has ended: by this recorder, whose answer was lost, or by another one. @param {string} detail */
+  async learnEnd(detail) {
+    this.drop();
+    this.connection = 'reconnecting';
+    try {
+      const { ticks, end } = await api.session(this.session);
+      this.acknowledged = ticks;
+      if (this.isEnding && end) this.finish(ticks, end.reason);
+      else this.giveUp('session_ended', detail);
+    } catch {
+      // How much the server has is not known, so that it is asked again.
+      if (this.connection === 'reconnecting') this.connectLater();
+    }
+    this.onChange();
   }
 
   /** @param {string} code @param {string} detail */
@@ -289,11 +311,16 @@ export class Recorder {
     if (this.isEnding && this.key === '') return this.close();
     this.connection = 'reconnecting';
     this.notice ??= noticeOf(this.key === '' ? 'offline' : 'connection_lost', { tone: 'warn' });
+    this.connectLater();
+    this.onChange();
+  }
+
+  connectLater() {
     const wait = BACKOFF_MILLIS[Math.min(this.attempts, BACKOFF_MILLIS.length - 1)] ?? 0;
     this.attempts += 1;
     // Many recorders that lost the same server do not come back in the same moment.
+    clearTimeout(this.connectTimer);
     this.connectTimer = setTimeout(() => this.connect(), wait * (0.75 + Math.random() / 2));
-    this.onChange();
   }
 
   drop() {
