@@ -42,7 +42,7 @@ export class WatchView {
     this.link = null;
     /** @type {import('./types.js').Verdict | null} */
     this.verdict = null;
-    this.compared = { compared: 0, recorded: 0, mismatch: /** @type {number | null} */ (null) };
+    this.compared = { compared: 0, from_keyframe: 0, recorded: 0, mismatch: /** @type {number | null} */ (null) };
     this.playhead = 0;
     this.lastTick = 0;
     this.isPlaying = false;
@@ -179,8 +179,8 @@ export class WatchView {
   }
 
   /** @param {import('./player_link.js').Compared} compared */
-  showCompared({ compared, recorded, mismatch }) {
-    this.compared = { compared, recorded, mismatch };
+  showCompared({ compared, from_keyframe, recorded, mismatch }) {
+    this.compared = { compared, from_keyframe, recorded, mismatch };
     if (this.session) this.panel.showCompared(this.compared, this.session);
   }
 

@@ -83,8 +83,9 @@ export class WatchPanel {
     this.details.replaceChildren(...rows.map(([name, value]) => element('div', {}, element('dt', {}, name), element('dd', {}, value))));
   }
 
-  /** @param {Compared} compared @param {Session} session */
-  showCompared({ compared, recorded, mismatch }, session) {
+  /** @param {Compared} counts @param {Session} session */
+  showCompared(counts, session) {
+    const { compared, recorded, mismatch } = counts;
     this.comparedBar.style.scale = `${recorded === 0 ? 0 : compared / recorded} 1`;
     if (mismatch !== null) {
       const key = `mismatch ${mismatch}`;
@@ -94,11 +95,11 @@ export class WatchPanel {
       this.comparedLine.replaceChildren(icon('warn'), element('span', {}, `Compared here: mismatch at tick ${grouped(mismatch)}`, this.goTo(mismatch, session)));
       return;
     }
-    const text = recorded === 0 ? 'This session has no hashes to compare.' : `${grouped(compared)} of ${counted(recorded, 'recorded hash', 'recorded hashes')} compared here, all equal`;
+    const text = comparedWords(counts);
     if (this.comparedLine.dataset.shown === text) return;
     this.comparedLine.dataset.shown = text;
-    this.comparedLine.className = `check-line ${recorded > 0 ? 'good' : ''}`;
-    this.comparedLine.replaceChildren(icon(recorded > 0 ? 'check' : 'help'), element('span', {}, text));
+    this.comparedLine.className = `check-line ${compared > 0 ? 'good' : ''}`;
+    this.comparedLine.replaceChildren(icon(compared > 0 ? 'check' : 'help'), element('span', {}, text));
   }
 
   /** The server's word, as it gave it. @param {Verdict | null} verdict @param {Session} session */
@@ -131,6 +132,17 @@ export class WatchPanel {
     setText(this.stateHash, hash ?? 'when paused');
     this.stateHash.classList.toggle('waiting', hash === null);
   }
+}
+
+/** Hashes that follow from a keyframe show only that the server's states and hashes go together. @param {Compared} counts */
+function comparedWords({ compared, from_keyframe, recorded }) {
+  if (recorded === 0) return 'This session has no hashes to compare.';
+  const all = counted(recorded, 'recorded hash', 'recorded hashes');
+  const more = 'from a keyframe of the server';
+  if (compared === 0 && from_keyframe === 0) return `None of ${all} compared here yet`;
+  if (compared === 0) return `None of ${all} compared here from the start; ${grouped(from_keyframe)} equal ${more}`;
+  if (from_keyframe === 0) return `${grouped(compared)} of ${all} compared here, all equal`;
+  return `${grouped(compared)} of ${grouped(recorded)} compared here from the start, ${grouped(from_keyframe)} more ${more}, all equal`;
 }
 
 /** A long value by its beginning, copied as a whole. @param {string} text */

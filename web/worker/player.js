@@ -3,7 +3,6 @@
 import * as api from '../api.js';
 import { Inputs, Schema, decodeBlocks } from '../sim/inputs.js';
 import { Player, SeekError } from '../sim/player.js';
-import { Comparisons } from './comparisons.js';
 import { KeyframeStore } from './keyframe_store.js';
 import { compileModule, portable, startSimulation } from './load.js';
 
@@ -22,15 +21,15 @@ const SLICE_MILLIS = 12;
 class SessionPlayer {
   /**
    * @param {Session} session
-   * @param {{player: Player, timeline: import('../sim/inputs.js').Timeline, comparisons: Comparisons, keyframes: KeyframeStore, blockBytes: number}} parts
+   * @param {{player: Player, timeline: import('../sim/inputs.js').Timeline, hashes: Map<number, string>, keyframes: KeyframeStore, blockBytes: number}} parts
    */
-  constructor(session, { player, timeline, comparisons, keyframes, blockBytes }) {
+  constructor(session, { player, timeline, hashes, keyframes, blockBytes }) {
     this.session = session;
     this.player = player;
     this.timeline = timeline;
     this.reader = timeline.reader();
     this.inputs = new Inputs(timeline.schema);
-    this.comparisons = comparisons;
+    this.hashes = hashes;
     this.keyframes = keyframes;
     this.blockBytes = blockBytes;
     /** @type {number | null} */
@@ -54,7 +53,7 @@ class SessionPlayer {
       this.wanted = null;
       await this.keyframes.prepare(tick, this.player.playhead);
       if (this.wanted !== null) continue;
-      this.comparisons.uncounted(() => this.player.seekBegin(tick));
+      this.player.seekBegin(tick);
       await this.work();
       if (this.wanted === null) this.postFrame(false);
     }
@@ -66,20 +65,14 @@ class SessionPlayer {
       await breathe();
       if (this.wanted !== null) return;
     }
-    this.comparisons.compareHere(this.player);
   }
 
   /** @param {number} millis @param {number} rate */
   advance(millis, rate) {
     if (this.seeking) return;
-    const { player, comparisons } = this;
-    let ended = false;
-    if (rate < 0) {
-      void this.keyframes.prepare(player.playhead, Infinity);
-      ended = comparisons.uncounted(() => player.advance(millis, rate, SLICE_MILLIS)).ended;
-    } else {
-      ended = player.advance(millis, rate, SLICE_MILLIS).ended;
-    }
+    const { player } = this;
+    if (rate < 0) void this.keyframes.prepare(player.playhead, Infinity);
+    const { ended } = player.advance(millis, rate, SLICE_MILLIS);
     this.postFrame(ended);
   }
 
@@ -99,7 +92,13 @@ class SessionPlayer {
     const rows = Array.from({ length: participants }, (_, participant) => (isKnown ? this.inputs.get(participant) : null));
     const picture = pictureOf(simulation);
     const transfer = picture ? [picture.rgba.buffer] : [];
-    postMessage({ type: 'frame', playhead, ended, rows, picture, ...this.comparisons.summary(this.player) }, { transfer });
+    postMessage({ type: 'frame', playhead, ended, rows, picture, ...this.summary() }, { transfer });
+  }
+
+  /** How many of the recorded hashes were compared here, told apart by what they were computed from. */
+  summary() {
+    const { compared, fromKeyframe } = this.player.comparisons;
+    return { compared, from_keyframe: fromKeyframe, recorded: this.hashes.size, mismatch: this.player.mismatch?.tick ?? null };
   }
 
   /** What has come since: of a session under way its ticks, of one that has ended its keyframes and verdict. */
@@ -110,13 +109,13 @@ class SessionPlayer {
     this.timeline.append(bytes.subarray(this.blockBytes));
     this.blockBytes = bytes.length;
     this.player.extend(session.ticks);
-    this.comparisons.extend(hashes);
+    for (const [tick, hash] of hashes) this.hashes.set(tick, hash);
     for (const keyframe of keyframes) {
       const source = this.keyframes.add(keyframe);
       if (source) this.player.addKeyframe(keyframe.tick, source);
     }
     this.session = session;
-    return { session, marks, keyframes, verdict, lastTick: this.player.lastTick, ...this.comparisons.summary(this.player) };
+    return { session, marks, keyframes, verdict, lastTick: this.player.lastTick, ...this.summary() };
   }
 }
 
@@ -141,11 +140,11 @@ async function open(id) {
   const timeline = decodeBlocks(new Schema(session), bytes);
   const store = new KeyframeStore();
   const sources = new Map(keyframes.map((keyframe) => [keyframe.tick, store.add(keyframe) ?? (() => null)]));
-  const comparisons = new Comparisons(hashes);
+  const recorded = new Map(hashes);
   const player = new Player(await startSimulation(session, wasm), {
-    timeline, lastTick: session.ticks, keyframes: sources, hashes: comparisons, rate: session.rate,
+    timeline, lastTick: session.ticks, keyframes: sources, hashes: recorded, rate: session.rate,
   });
-  const made = new SessionPlayer(session, { player, timeline, comparisons, keyframes: store, blockBytes: bytes.length });
+  const made = new SessionPlayer(session, { player, timeline, hashes: recorded, keyframes: store, blockBytes: bytes.length });
   postMessage({ type: 'opened', marks, keyframes, verdict, lastTick: player.lastTick });
   return made;
 }
