@@ -250,7 +250,10 @@ export class LiveSession {
     const { recorder } = this;
     if (this.problem) return this.problem;
     const isRunning = this.phase === 'playing' || this.phase === 'paused';
-    if (isRunning && recorder.room === 0) return noticeOf('buffer_full', { tone: 'warn' });
+    if (isRunning && recorder.fullOf !== null) {
+      const why = recorder.notice ? `: ${recorder.notice.title.replace(/^The/, 'the')}` : '';
+      return noticeOf('buffer_full', { tone: 'warn', detail: `${recorder.fullOf} of the game wait${why}.` });
+    }
     return recorder.notice;
   }
 

@@ -15,10 +15,11 @@ const INPUTS = 1;
 const HASH = 2;
 const MARK = 3;
 const END = 4;
-const MESSAGE_BYTES_MAX = 64 * 1024;
+/** What the server takes: the largest mark that a game may emit, and what stands before it. */
+const MESSAGE_BYTES_MAX = 64 * 1024 + 16;
 const FLUSH_MILLIS = 60;
 /** What may wait to be acknowledged before the game has to. */
-export const KEPT_SECONDS_MAX = 30;
+const KEPT_SECONDS_MAX = 30;
 const KEPT_BYTES_MAX = 32 * 1024 * 1024;
 /** What the socket may hold that is not on its way yet. */
 const SOCKET_BYTES_MAX = 512 * 1024;
@@ -26,6 +27,11 @@ const CONNECT_MILLIS_MAX = 10_000;
 /** A connection on which nothing is acknowledged for so long is taken for lost. */
 const SILENCE_MILLIS_MAX = 15_000;
 const BACKOFF_MILLIS = [300, 700, 1500, 3000, 6000, 10_000];
+
+/** A connection that held for so long was a good one, also if nothing was played meanwhile. */
+const GOOD_MILLIS_MIN = 30_000;
+/** So many times in a row what is sent again does not follow on what the server has: it never will. */
+const GAPS_MAX = 2;
 
 /** Refusals after which the same session can be resumed without anybody's help. */
 const PASSING = new Set(['server_stopping', 'store_full', 'store_unavailable', 'store_poisoned', 'busy', 'tick_gap']);
@@ -61,7 +67,11 @@ export class Recorder {
     this.kept = [];
     this.sent = 0;
     this.isEnding = false;
+    /** Connections since the last one that led to anything. */
     this.attempts = 0;
+    /** Refusals of what was sent since the last tick that was acknowledged. */
+    this.gaps = 0;
+    this.readyAt = Infinity;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.flushTimer = undefined;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -78,6 +88,12 @@ export class Recorder {
   /** @param {{ticks: number, seconds: number}} rate */
   setRate(rate) {
     this.keptTicksMax = Math.ceil((rate.ticks / rate.seconds) * KEPT_SECONDS_MAX);
+  }
+
+  /** What waits to be acknowledged, where it is as much as may wait. */
+  get fullOf() {
+    if (this.room > 0) return null;
+    return this.keptBytes > KEPT_BYTES_MAX ? `${KEPT_BYTES_MAX >> 20} MiB` : `${KEPT_SECONDS_MAX} seconds`;
   }
 
   /** How many ticks may be handed in now. */
@@ -111,7 +127,12 @@ export class Recorder {
     const bytes = new Uint8Array(36);
     new DataView(bytes.buffer).setUint32(0, this.nextTick, true);
     for (let n = 0; n < 32; n++) bytes[4 + n] = Number.parseInt(hex.slice(2 * n, 2 * n + 2), 16);
+    if (!this.isOpen) return;
+    // In the order of a tick: hash, then marks.
+    const marks = [];
+    while (this.kept.length > this.sent && this.kept.at(-1)?.kind === MARK && this.kept.at(-1)?.tick === this.nextTick) marks.unshift(...this.kept.splice(-1));
     this.keep(HASH, this.nextTick, bytes);
+    this.kept.push(...marks);
   }
 
   /** A mark that the step to the next tick emitted. @param {EmittedMark} mark */
@@ -142,12 +163,18 @@ export class Recorder {
     this.flushTimer ??= setTimeout(() => this.flush(), FLUSH_MILLIS);
   }
 
+  /** Marks of the newest state wait for what follows it: its hash, which stands before them, may come with the end. */
+  get canSend() {
+    const next = this.kept[this.sent];
+    return next !== undefined && (next.kind !== MARK || next.tick < this.nextTick || this.isEnding);
+  }
+
   flush() {
     clearTimeout(this.flushTimer);
     this.flushTimer = undefined;
-    if (this.connection !== 'ready' || !this.socket) return;
-    while (this.sent < this.kept.length && this.socket.bufferedAmount < SOCKET_BYTES_MAX) this.sendNext(this.socket);
-    if (this.sent < this.kept.length) this.flushTimer = setTimeout(() => this.flush(), FLUSH_MILLIS);
+    if (this.connection !== 'ready' || this.socket?.readyState !== WebSocket.OPEN) return;
+    while (this.canSend && this.socket.bufferedAmount < SOCKET_BYTES_MAX) this.sendNext(this.socket);
+    if (this.canSend) this.flushTimer = setTimeout(() => this.flush(), FLUSH_MILLIS);
   }
 
   /** One message: as many input frames as follow each other, or one of anything else. @param {WebSocket} socket */
@@ -224,7 +251,7 @@ export class Recorder {
       this.giveUp('acknowledged_lost', `It has the ticks before ${next_tick}, and had acknowledged those before ${this.acknowledged}.`);
       return;
     }
-    this.attempts = 0;
+    this.readyAt = performance.now();
     this.notice = null;
     this.connection = 'ready';
     this.sent = 0;
@@ -245,7 +272,10 @@ export class Recorder {
     }
     this.kept.splice(0, dropped);
     this.sent = Math.max(0, this.sent - dropped);
-    this.acknowledged = Math.max(this.acknowledged, nextTick);
+    if (nextTick > this.acknowledged) {
+      this.acknowledged = nextTick;
+      this.attempts = this.gaps = 0;
+    }
     if (oldestAt !== null) this.latencyMillis = performance.now() - oldestAt;
   }
 
@@ -271,7 +301,7 @@ export class Recorder {
     } else if (code === 'silent') {
       this.connection = 'waiting';
       this.notice = null;
-    } else if (PASSING.has(code) && this.key !== '') {
+    } else if (PASSING.has(code) && this.key !== '' && !(code === 'tick_gap' && ++this.gaps >= GAPS_MAX)) {
       this.notice = noticeOf(code, { tone: 'warn', detail });
       this.connection = 'reconnecting';
     } else {
@@ -315,7 +345,10 @@ export class Recorder {
     this.onChange();
   }
 
+  /** A server that accepts and then refuses is not asked ever faster. */
   connectLater() {
+    if (performance.now() - this.readyAt > GOOD_MILLIS_MIN) this.attempts = 0;
+    this.readyAt = Infinity;
     const wait = BACKOFF_MILLIS[Math.min(this.attempts, BACKOFF_MILLIS.length - 1)] ?? 0;
     this.attempts += 1;
     // Many recorders that lost the same server do not come back in the same moment.
