@@ -59,6 +59,8 @@ export class LiveSession {
     this.problem = null;
     this.reason = endReason.stopped();
     this.hashedTick = -1;
+    this.onUnload = (/** @type {Event} */ event) => this.recorder.key !== '' && event.preventDefault();
+    addEventListener('beforeunload', this.onUnload);
     this.recorder = new Recorder({
       address: api.recordAddress(),
       start: { module: module.module, seed, hash_every: HASH_EVERY },
@@ -71,6 +73,7 @@ export class LiveSession {
   enter(phase) {
     if (!FOLLOWING[this.phase].includes(phase)) return false;
     this.phase = phase;
+    if (FOLLOWING[phase].length === 0) removeEventListener('beforeunload', this.onUnload);
     if (phase === 'playing') this.pace?.start();
     else this.pace?.stop();
     this.handlers.onPhase();

@@ -1,14 +1,16 @@
 import * as api from './api.js';
 import { button, element, isTyping, setIcon } from './dom.js';
-import { titleOf } from './format.js';
+import { grouped, titleOf } from './format.js';
 import { Failure } from './failure.js';
 import { readGamepads } from './gamepads.js';
+import { endInterrupted, interruptedOf } from './interrupted.js';
+import { forgetKey } from './kept_keys.js';
 import { Controls, layoutsFor } from './keys.js';
 import { LiveSession } from './live_session.js';
-import { explain, noticeElement } from './notice.js';
+import { explain, noticeElement, toast } from './notice.js';
 import { Pads } from './pads.js';
 import { requestPicture, stopPictures } from './pictures.js';
-import { keptWords, playCover } from './play_cover.js';
+import { keptTo, keptWords, playCover } from './play_cover.js';
 import { PlayPanel } from './play_panel.js';
 import { RecordingStatus } from './recording_status.js';
 import { Screen } from './screen.js';
@@ -100,6 +102,32 @@ export class PlayView {
     this.before = 'ready';
     this.showPhase();
     void this.showLastPicture();
+    void this.offerInterrupted();
+  }
+
+  /** A reload cuts a recording off, and leaves this tab its key. */
+  async offerInterrupted() {
+    const found = await interruptedOf(this.hash);
+    if (!found || this.phase !== 'ready' || this.isClosed) return;
+    const { kept, session } = found;
+    const leave = () => {
+      forgetKey(kept.session);
+      this.hideNotice();
+    };
+    const end = async () => {
+      this.hideNotice();
+      const failed = await endInterrupted(kept).then(() => toast('Recording ended'), (notice) => notice);
+      if (failed && this.phase === 'ready' && !this.isClosed) this.show(failed);
+    };
+    this.shownKey = 'interrupted';
+    this.show({
+      code: 'interrupted',
+      tone: 'warn',
+      title: `A recording was interrupted at tick ${grouped(session.ticks)}`,
+      kept: keptTo(session.ticks, session.rate),
+      advice: 'End it there, so that the server verifies it, or leave it as it is.',
+      actions: [{ label: 'End it there', id: 'end-interrupted', run: () => void end() }, { label: 'Leave it', id: 'leave-interrupted', run: leave }],
+    });
   }
 
   /** What the game looks like, from the newest session of it, until there is a picture of its own. */

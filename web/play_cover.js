@@ -52,11 +52,16 @@ function focused(target) {
   return target;
 }
 
+/** @param {number} tick @param {Rate} rate */
+export function keptTo(tick, rate) {
+  return `Kept: every tick up to ${tick} (${clock(tick, rate)}).`;
+}
+
 /** What is not lost, and what is. @param {Recorder} recorder @param {Rate} rate */
 export function keptWords(recorder, rate) {
   const { acknowledged, nextTick, isLost, isOver, lostTicks } = recorder;
   if (isLost) return '';
-  const kept = acknowledged === 0 ? isOver ? 'No tick was acknowledged.' : 'No tick is acknowledged yet.' : `Kept: every tick up to ${acknowledged} (${clock(acknowledged, rate)}).`;
+  const kept = acknowledged === 0 ? isOver ? 'No tick was acknowledged.' : 'No tick is acknowledged yet.' : keptTo(acknowledged, rate);
   if (lostTicks > 0) return `${kept} ${counted(lostTicks, 'tick')} played after it ${lostTicks === 1 ? 'is' : 'are'} lost.`;
   return nextTick > acknowledged && !isOver ? `${kept} What follows waits in this page.` : kept;
 }

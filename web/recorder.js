@@ -1,4 +1,5 @@
 import * as api from './api.js';
+import { forgetKey, keepKey } from './kept_keys.js';
 import { noticeOf } from './notice.js';
 
 /**
@@ -41,18 +42,20 @@ export class Recorder {
    * @param {object} options
    * @param {string} options.address
    * @param {Start} options.start
+   * @param {{session: string, key: string}} [options.resume] a session to go on with, rather than to start one
    * @param {() => void} options.onReady called once, when the session is there
    * @param {() => void} options.onChange
    */
-  constructor({ address, start, onReady, onChange }) {
+  constructor({ address, start, resume, onReady, onChange }) {
     this.address = address;
     this.start = start;
     this.onReady = onReady;
     this.onChange = onChange;
     /** @type {'connecting' | 'ready' | 'reconnecting' | 'waiting' | 'refused' | 'ended'} */
     this.connection = 'connecting';
-    this.session = '';
-    this.key = '';
+    this.session = resume?.session ?? '';
+    this.key = resume?.key ?? '';
+    this.wasReady = false;
     this.nextTick = 0;
     this.acknowledged = 0;
     /** @type {number | null} */
@@ -243,9 +246,13 @@ export class Recorder {
   /** @param {{session: string, key: string, next_tick: number}} message */
   becomeReady({ session, key, next_tick }) {
     clearTimeout(this.connectTimer);
-    const isFirst = this.key === '';
+    const isFirst = !this.wasReady;
+    this.wasReady = true;
     this.session = session;
     this.key = key;
+    keepKey({ session, key, module: this.start.module });
+    // Of a session that another page began.
+    if (isFirst && this.kept.length === 0) this.nextTick = next_tick;
     const oldest = this.kept[0]?.tick ?? this.nextTick;
     if (next_tick < Math.min(oldest, this.acknowledged)) {
       this.giveUp('acknowledged_lost', `It has the ticks before ${next_tick}, and had acknowledged those before ${this.acknowledged}.`);
@@ -291,6 +298,7 @@ export class Recorder {
     this.connection = 'ended';
     this.notice = null;
     this.kept = [];
+    forgetKey(this.session);
     this.release();
   }
 
@@ -329,6 +337,7 @@ export class Recorder {
   giveUp(code, detail) {
     this.connection = 'refused';
     this.notice = noticeOf(code, { detail });
+    forgetKey(this.session);
     this.release();
   }
 
