@@ -46,6 +46,7 @@ export class LiveSession {
   /** Begins a session: the recorder first, as only it makes one. @param {{module: Module, seed: string, handlers: Handlers}} options */
   constructor({ module, seed, handlers }) {
     this.module = module;
+    this.seed = seed;
     this.handlers = handlers;
     /** @type {LivePhase} */
     this.phase = 'connecting';
@@ -73,11 +74,16 @@ export class LiveSession {
   enter(phase) {
     if (!FOLLOWING[this.phase].includes(phase)) return false;
     this.phase = phase;
-    if (FOLLOWING[phase].length === 0) removeEventListener('beforeunload', this.onUnload);
+    if (this.isOver) removeEventListener('beforeunload', this.onUnload);
     if (phase === 'playing') this.pace?.start();
     else this.pace?.stop();
     this.handlers.onPhase();
     return true;
+  }
+
+  /** Whether nothing more can come of it. */
+  get isOver() {
+    return FOLLOWING[this.phase].length === 0;
   }
 
   /** Whether a game that is being opened is still wanted. */

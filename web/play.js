@@ -73,8 +73,14 @@ export class PlayView {
     addEventListener('blur', () => this.controls?.releaseAll(), { signal });
     document.addEventListener('visibilitychange', () => document.visibilityState === 'hidden' && this.pause(), { signal });
     const canvas = this.screen.canvas;
-    const point = (/** @type {PointerEvent} */ event) => event.pointerType !== 'touch' && this.controls?.point(this.screen.pointAt(event), event.buttons);
-    for (const type of /** @type {const} */ (['pointermove', 'pointerdown', 'pointerup'])) canvas.addEventListener(type, point, { signal });
+    const point = (/** @type {PointerEvent} */ event) => {
+      // A button that is let go outside the picture is let go all the same.
+      if (event.type === 'pointerdown') canvas.setPointerCapture(event.pointerId);
+      this.controls?.point(this.screen.pointAt(event), event.type === 'pointercancel' ? 0 : event.buttons);
+    };
+    for (const type of /** @type {const} */ (['pointermove', 'pointerdown', 'pointerup', 'pointercancel'])) canvas.addEventListener(type, point, { signal });
+    // Whoever clicks a control goes on with the game's keys.
+    this.root.addEventListener('click', ({ detail }) => detail > 0 && this.phase === 'playing' && this.stage.focus({ preventScroll: true }), { signal });
     canvas.addEventListener('contextmenu', (event) => event.preventDefault(), { signal });
   }
 
@@ -149,6 +155,7 @@ export class PlayView {
     if (pointer) this.controls.pointer = pointer;
     this.panel.showKeys(layouts);
     offerTouch(this.stage, this.controls);
+    this.stage.classList.toggle('pointed', layouts.some(({ pointer }) => pointer !== null));
     for (let participant = 0; participant < this.module.participants; participant++) {
       const bots = this.panel.bots.includes(participant);
       this.pads?.name(participant, participant < this.panel.players ? `P${participant + 1} you` : `P${participant + 1}${bots ? ' bot' : ''}`);
@@ -158,12 +165,14 @@ export class PlayView {
   /** Begins a game, and leaves the one before. */
   begin() {
     if (!this.module || !this.panel) return;
+    const seed = this.panel.seed();
+    if (seed === null) return;
     stopPictures();
     this.life?.leave();
     this.wantsWatching = false;
     this.life = new LiveSession({
       module: this.module,
-      seed: this.panel.seed(),
+      seed,
       handlers: {
         takeInputs: () => this.takeInputs(),
         onPhase: () => this.onPhase(),
@@ -306,6 +315,7 @@ export class PlayView {
     this.pauseButton.setAttribute('aria-label', phase === 'paused' ? 'Go on' : 'Pause');
     setIcon(this.pauseButton, phase === 'paused' ? 'play' : 'pause');
     this.endButton.disabled = !isRunning && phase !== 'connecting';
+    this.panel?.showSeed(this.life);
     this.showStatus();
     this.screen.cover(...playCover(this));
   }
@@ -318,6 +328,8 @@ export class PlayView {
   /** @param {KeyboardEvent} event */
   onKeyDown(event) {
     if (isTyping(event.target) || event.ctrlKey || event.altKey || event.metaKey) return;
+    // A focused control keeps the keys that press it.
+    if (event.target instanceof HTMLElement && event.target.matches('button, a, input') && ['Space', 'Enter'].includes(event.code)) return;
     if (event.code === 'Escape' && this.phase !== 'ready') this.end();
     else if (this.phase === 'paused' && event.code === 'KeyP') this.resume();
     else if (this.phase !== 'playing') return;

@@ -5,6 +5,9 @@ import { clock, counted, grouped, titleOf } from './format.js';
 /** @typedef {import('./recorder.js').Recorder} Recorder */
 /** @typedef {import('./types.js').Rate} Rate */
 
+/** How long what comes up under a player's fingers cannot be pressed. */
+const CALM_MILLIS = 600;
+
 /** What lies over the picture of a game, by how it stands. @param {PlayView} view @returns {HTMLElement[]} */
 export function playCover(view) {
   switch (view.phase) {
@@ -34,8 +37,10 @@ export function playCover(view) {
 function endedCover(view) {
   const words = view.recorder ? endedWords(view.recorder, view.module?.rate ?? { ticks: 60, seconds: 1 }) : '';
   const actions = view.afterwards().map(({ label, id, run, primary }) => button(label, { id, kind: primary ? 'primary' : 'plain', class: 'big' }, run));
-  if (actions[0]) focused(actions[0]);
-  return [element('p', { role: 'status', 'data-testid': 'ended' }, words), element('div', { class: 'veil-actions' }, ...actions)];
+  const choices = element('div', { class: 'veil-actions', inert: true }, ...actions);
+  // Whoever still plays when the game is over does not mean these buttons.
+  setTimeout(() => (choices.inert = false), CALM_MILLIS);
+  return [focused(element('p', { role: 'status', tabindex: -1, 'data-testid': 'ended' }, words)), choices];
 }
 
 /** @param {Recorder} recorder @param {Rate} rate */
@@ -46,7 +51,7 @@ function endedWords({ ended, nextTick, lostTicks }, rate) {
   return ticks === 0 ? `${recorded}.` : `${recorded}, all of it kept.`;
 }
 
-/** Gives it the focus when it is in the page. @param {HTMLElement} target */
+/** Gives it the focus when it is in the page. @template {HTMLElement} T @param {T} target */
 function focused(target) {
   setTimeout(() => target.focus({ preventScroll: true }));
   return target;
