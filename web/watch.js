@@ -49,6 +49,8 @@ export class WatchView {
     this.rate = 1;
     this.isClosed = false;
     this.verdictTries = 0;
+    /** How many marks and keyframes are shown. */
+    this.shownEvents = '';
     /** The tick whose hash is shown or asked for. */
     this.hashed = -1;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -86,6 +88,7 @@ export class WatchView {
 
   /** @param {Session} session */
   setUp(session) {
+    this.root.classList.remove('bare');
     const isFirst = this.session === null;
     this.session = session;
     this.panel.showSession(session);
@@ -140,7 +143,9 @@ export class WatchView {
     this.verdict = verdict;
     this.keyframes = keyframes.map(({ tick }) => tick);
     this.scrub?.setLength(lastTick);
-    this.legend?.set(marks, this.session.marks);
+    const key = `${marks.length} ${keyframes.length}`;
+    if (key !== this.shownEvents) this.legend?.set(marks, this.session.marks);
+    this.shownEvents = key;
     this.panel.showVerdict(verdict, this.session);
     this.showPlace();
   }
@@ -305,7 +310,9 @@ export class WatchView {
     this.startTick = this.playhead;
     const again = { label: 'Load it again', id: 'again', run: () => this.open() };
     const library = { label: code === 'module_missing' ? 'Upload it in the library' : 'Go to the library', id: 'to-library', run: () => void (location.hash = '#/') };
-    this.show(noticeOf(code, { detail, actions: code === 'unknown_session' ? [library] : [again, library] }));
+    const isHopeless = code === 'unknown_session' || code === 'bad_request';
+    this.root.classList.toggle('bare', this.session === null);
+    this.show(noticeOf(code, { detail, actions: isHopeless ? [library] : [again, library] }));
     if (this.session && this.verdict === null) void this.loadVerdict(this.session);
   }
 

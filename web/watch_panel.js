@@ -28,6 +28,8 @@ export class WatchPanel {
     this.stateHash = element('code', { class: 'hash', 'data-testid': 'state-hash' }, '–');
     this.pads = element('div', {});
     this.details = element('dl', { class: 'details' });
+    /** @type {Map<string, HTMLElement>} */
+    this.rows = new Map();
     this.root = this.layOut();
   }
 
@@ -54,8 +56,10 @@ export class WatchPanel {
   showSession(session) {
     setText(this.title, titleOf(session));
     const { text, tone, isLive } = stateOf(session);
-    this.badge.className = `badge ${tone}`;
-    this.badge.replaceChildren(...(isLive ? [element('span', { class: 'dot pulse' })] : []), text);
+    if (this.badge.textContent !== text) {
+      this.badge.className = `badge ${tone}`;
+      this.badge.replaceChildren(...(isLive ? [element('span', { class: 'dot pulse' })] : []), text);
+    }
     this.badge.title = session.end?.detail ?? '';
     setText(this.about, `${fullTime(session.started_at)} · ${lengthOf(session.ticks, session.rate)}`);
     this.download.href = api.replayAddress(session.session);
@@ -80,7 +84,15 @@ export class WatchPanel {
     ]);
     if (end) rows.push(['Ended', [end.reason, end.detail].filter(Boolean).join(': ')]);
     if (simulation.console === 'native') rows.splice(-1, 1);
-    this.details.replaceChildren(...rows.map(([name, value]) => element('div', {}, element('dt', {}, name), element('dd', {}, value))));
+    // What is there stays, and with it the focus and what is selected.
+    for (const [name, value] of rows) {
+      const shown = this.rows.get(name);
+      if (shown && typeof value === 'string') setText(shown, value);
+      if (shown) continue;
+      const made = element('dd', {}, value);
+      this.rows.set(name, made);
+      this.details.append(element('div', {}, element('dt', {}, name), made));
+    }
   }
 
   /** @param {Compared} counts @param {Session} session */
@@ -105,6 +117,9 @@ export class WatchPanel {
   /** The server's word, as it gave it. @param {Verdict | null} verdict @param {Session} session */
   showVerdict(verdict, session) {
     const line = this.verdictLine;
+    const key = `${JSON.stringify(verdict)} ${session.state === 'ended'}`;
+    if (line.dataset.shown === key) return;
+    line.dataset.shown = key;
     line.className = 'check-line';
     if (verdict === null) {
       line.replaceChildren(icon('help'), element('span', {}, session.state === 'ended' ? 'Server: not verified yet' : 'Server: verifies when the session has ended'));
