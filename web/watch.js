@@ -324,7 +324,9 @@ export class WatchView {
 
   /** @param {Notice} notice */
   show(notice) {
-    this.notices.replaceChildren(noticeElement(notice, () => this.notices.replaceChildren()));
+    // Where nothing else is shown, the message stays.
+    const close = this.session ? () => this.notices.replaceChildren() : undefined;
+    this.notices.replaceChildren(noticeElement(notice, close));
   }
 
   /** @param {KeyboardEvent} event */
