@@ -67,6 +67,8 @@ export function keptWords(recorder, rate) {
   const { acknowledged, nextTick, isLost, isOver, lostTicks } = recorder;
   if (isLost) return '';
   const kept = acknowledged === 0 ? isOver ? 'No tick was acknowledged.' : 'No tick is acknowledged yet.' : keptTo(acknowledged, rate);
-  if (lostTicks > 0) return `${kept} ${counted(lostTicks, 'tick')} played after it ${lostTicks === 1 ? 'is' : 'are'} lost.`;
+  // What was on its way when a connection was refused may still have been taken.
+  const fate = recorder.notice?.code === 'session_ended' ? 'lost' : 'not acknowledged and may be lost';
+  if (lostTicks > 0) return `${kept} ${counted(lostTicks, 'tick')} played after it ${lostTicks === 1 ? 'is' : 'are'} ${fate}.`;
   return nextTick > acknowledged && !isOver ? `${kept} What follows waits in this page.` : kept;
 }
