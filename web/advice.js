@@ -24,11 +24,11 @@ const ADVICE = {
 
   // Refusals of a recorder.
   malformed: { title: 'The server did not understand the recording', advice: 'Reload the page: it may be older than the server.' },
-  message_too_large: { title: 'A message of the recording was too large', advice: 'Reload the page: it may be older than the server.' },
+  message_too_large: { title: 'A message of the recording was too large', advice: 'This game emits marks larger than the server takes, or the recorder must be mended; playing again may end the same way.' },
   wrong_key: { title: 'This session belongs to another recorder', advice: 'Play again: that begins a session of its own.' },
   session_ended: { title: 'The session has already ended', advice: 'Watch what was recorded, or play again.' },
   superseded: { title: 'Another page records this session now', advice: 'Go on there, or play again here.' },
-  tick_gap: { title: 'The server misses ticks', advice: 'Resume: what is not acknowledged is sent again.' },
+  tick_gap: { title: 'The server misses ticks', advice: 'What is not acknowledged is sent again once; if that does not help, play again.' },
   inputs_differ: { title: 'What was sent again is not what the server has', advice: 'Watch what was recorded, or play again.' },
   recorder_full: { title: 'The store could not keep up', advice: 'The recording ends before the gap. Watch it, or play again.' },
   silent: { title: 'Nothing was sent for a while', advice: 'The recording resumes as soon as the game goes on.' },
@@ -39,7 +39,7 @@ const ADVICE = {
   connection_lost: { title: 'The connection was lost', advice: 'The page connects again by itself; the game goes on.' },
   acknowledged_lost: { title: 'The server no longer has what it acknowledged', advice: 'Watch what is there. Whoever runs the server should know of this.' },
   session_lost: { title: 'The server no longer has this session', advice: 'Whoever runs the server should know of this. Play again to begin another session.' },
-  buffer_full: { title: 'Thirty seconds wait to be acknowledged', advice: 'The game pauses, so that nothing is lost, and goes on by itself.' },
+  buffer_full: { title: 'Too much waits to be acknowledged', advice: 'The game pauses, so that nothing is lost, and goes on by itself.' },
   no_answer: { title: 'The game did not finish a tick within 5 s', advice: 'It was stopped, as it may never finish. What was recorded before is kept.' },
   worker_died: { title: 'The simulation stopped unexpectedly', advice: 'Load it again. If this returns, the browser may be out of memory.' },
   wasm_refused: { title: 'The browser refuses to run WebAssembly', advice: 'Allow WebAssembly for this site, or try another browser.' },

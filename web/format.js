@@ -1,14 +1,13 @@
 /** @typedef {import('./types.js').Rate} Rate */
 
 /** @param {number} tick @param {Rate} rate */
-export function secondsOf(tick, rate) {
+function secondsOf(tick, rate) {
   return (tick * rate.seconds) / rate.ticks;
 }
 
-/** The first tick at or after so many seconds. @param {number} seconds @param {Rate} rate */
+/** The tick nearest to so many seconds. @param {number} seconds @param {Rate} rate */
 export function tickAt(seconds, rate) {
-  // A sum of tenths is seldom exact; without the margin 0.3 s would be the tick before.
-  return Math.round((seconds * rate.ticks) / rate.seconds + 1e-6);
+  return Math.round((seconds * rate.ticks) / rate.seconds);
 }
 
 /** A tick as m:ss.f, or h:mm:ss.f from an hour on. @param {number} tick @param {Rate} rate */
@@ -45,13 +44,6 @@ export function grouped(count) {
 /** @param {number} count @param {string} one @param {string} [many] */
 export function counted(count, one, many = `${one}s`) {
   return `${grouped(count)} ${count === 1 ? one : many}`;
-}
-
-/** @param {number} bytes */
-export function sized(bytes) {
-  if (bytes < 1000) return counted(bytes, 'byte');
-  if (bytes < 1e6) return `${(bytes / 1e3).toFixed(bytes < 1e4 ? 1 : 0)} kB`;
-  return `${(bytes / 1e6).toFixed(1)} MB`;
 }
 
 /** How long ago, in words. @param {string} time RFC 3339 @param {number} [now] */

@@ -1,3 +1,4 @@
+import { Failure } from './failure.js';
 import { Watchdog } from './watchdog.js';
 
 /**
@@ -19,8 +20,8 @@ export class GameLink {
   constructor(session, bot, handlers) {
     this.handlers = handlers;
     this.isBusy = true;
-    /** @type {((hash: string | null) => void) | null} */
-    this.onFinished = null;
+    /** Whoever waits for the last hash. @type {{resolve: (hash: string | null) => void, reject: (error: Error) => void} | null} */
+    this.finishing = null;
     this.watchdog = new Watchdog(() => this.fail('no_answer', ''));
     this.worker = new Worker('/web/worker/game.js', { type: 'module' });
     this.worker.onmessage = ({ data }) => this.hear(data);
@@ -44,7 +45,7 @@ export class GameLink {
         this.handlers.onRan(message);
         break;
       case 'finished':
-        this.onFinished?.(message.hash);
+        this.finishing?.resolve(message.hash);
         break;
       case 'failed':
         this.fail(message.code, message.detail);
@@ -59,12 +60,12 @@ export class GameLink {
     this.worker.postMessage({ type: 'run', ticks, rows, bots });
   }
 
-  /** The hash of the last state, after what is under way. @returns {Promise<string | null>} */
+  /** The hash of the last state, after what is under way; rejected if the worker goes. @returns {Promise<string | null>} */
   finish() {
     this.watchdog.await();
     this.worker.postMessage({ type: 'finish' });
-    return new Promise((resolve) => {
-      this.onFinished = resolve;
+    return new Promise((resolve, reject) => {
+      this.finishing = { resolve, reject };
     });
   }
 
@@ -78,5 +79,6 @@ export class GameLink {
     this.watchdog.rest();
     this.worker.onmessage = this.worker.onerror = null;
     this.worker.terminate();
+    this.finishing?.reject(new Failure('worker_died', 'The game was closed.'));
   }
 }

@@ -7,7 +7,7 @@ const KEYS = [
   ['Forwards, faster forwards', ['L']],
   ['Slower, faster', ['<', '>']],
   ['One second back, forward', ['←', '→']],
-  ['Ten seconds back, forward', ['Shift ←', 'Shift →']],
+  ['Ten seconds back, forward', ['Shift ←', 'Shift →', 'PgDn', 'PgUp']],
   ['One tick back, forward', [',', '.']],
   ['Start, end', ['Home', 'End']],
   ['A tenth of the session', ['0', '…', '9']],

@@ -45,6 +45,9 @@ const SEATS = {
 const WASM4_FIRST = { directions: [ARROWS], actions: [['KeyX', 'KeyV', 'Space', 'Period'], ['KeyZ', 'KeyC', 'Comma', 'Slash']] };
 const WASM4_SECOND = { directions: [ESDF], actions: [['KeyA', 'KeyQ'], ['ShiftLeft']] };
 
+/** Where the console's pointer is before there has been one. */
+const WASM4_AWAY = { x: 0x7fff, y: 0x7fff };
+
 /** @param {Played} played @param {number} players at this keyboard @returns {Layout[]} */
 export function layoutsFor(played, players) {
   const first = layout(played, 0, players > 1 ? 'first' : 'solo');
@@ -111,9 +114,14 @@ function axisWays(name) {
 export function keyName(code) {
   const names = /** @type {Record<string, string>} */ ({
     ArrowUp: '↑', ArrowDown: '↓', ArrowLeft: '←', ArrowRight: '→', Period: '.', Comma: ',', Slash: '/',
-    ShiftLeft: 'Left Shift', ShiftRight: 'Right Shift',
+    Escape: 'Esc', ShiftLeft: 'Left Shift', ShiftRight: 'Right Shift',
   });
   return names[code] ?? code.replace(/^Key/, '');
+}
+
+/** What an axis can hold of a place in a picture. @param {Column | undefined} column @param {number} value */
+function within(column, value) {
+  return Math.min(value, 2 ** ((column?.bits ?? 32) - 1) - 1);
 }
 
 /** Which keys are held, and what inputs they make. */
@@ -126,8 +134,7 @@ export class Controls {
     this.held = new Set();
     /** Keys that went down since the last tick: a tap between two ticks counts for one. @type {Set<string>} */
     this.tapped = new Set();
-    // Where no pointer has been, as the WASM-4 console starts.
-    this.pointer = { x: 0x7fff, y: 0x7fff, buttons: 0 };
+    this.pointer = { ...(played.console === 'wasm4' ? WASM4_AWAY : { x: 0, y: 0 }), buttons: 0 };
     this.pointerTaps = 0;
   }
 
@@ -175,8 +182,8 @@ export class Controls {
       if (keys.some(isOn)) values[column] = (values[column] ?? 0) + value;
     }
     if (pointer) {
-      values[pointer.x] = this.pointer.x;
-      values[pointer.y] = this.pointer.y;
+      values[pointer.x] = within(this.played.columns[pointer.x], this.pointer.x);
+      values[pointer.y] = within(this.played.columns[pointer.y], this.pointer.y);
       if (pointer.buttons >= 0) values[pointer.buttons] = this.pointer.buttons | this.pointerTaps;
     }
     return values;

@@ -108,10 +108,12 @@ export class LibraryView {
   }
 
   async warnIfNotReady() {
-    if (await api.isReady()) return;
-    this.notices.append(
-      noticeElement(noticeOf('busy', { tone: 'warn', title: 'The server takes no recordings at the moment', advice: 'Sessions that are here can be watched. Playing begins again when the server is ready.' })),
-    );
+    const isReady = await api.isReady();
+    this.notReady?.remove();
+    this.notReady = undefined;
+    if (isReady || this.isClosed) return;
+    this.notReady = noticeElement(noticeOf('busy', { tone: 'warn', title: 'The server takes no recordings at the moment', advice: 'Sessions that are here can be watched. Playing begins again when the server is ready.' }));
+    this.notices.append(this.notReady);
   }
 
   async loadGames() {
@@ -154,6 +156,7 @@ export class LibraryView {
     try {
       const page = await api.sessions({ limit: PAGE });
       if (this.isClosed) return;
+      if (this.reported) void this.warnIfNotReady();
       this.clearReport();
       const hadNone = this.cards.size === 0;
       this.merge(page.sessions);

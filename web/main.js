@@ -65,6 +65,14 @@ function isDark() {
   return chosen ? chosen === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
 }
 
+/** An address of its own would be another view. */
+function setUpSkip() {
+  document.querySelector('.skip')?.addEventListener('click', (event) => {
+    event.preventDefault();
+    main.focus();
+  });
+}
+
 function setUpTheme() {
   const toggle = /** @type {HTMLElement} */ (document.querySelector('#theme'));
   toggle.append(icon('theme'));
@@ -78,11 +86,10 @@ function setUpTheme() {
 }
 
 /**
- * What scripts may ask of the page; the rest is done with the controls, each of which has a `data-testid`.
+ * What scripts may ask of the page; the rest is done with its controls.
  *
  * - `hashAt(session, tick)`: the state hash at a tick, computed here; it opens the session if another is shown.
- * - `state()`: what is shown: `view`, and in the watch view `session`, `playhead`, `lastTick`, `playing`, `rate`,
- *   `compared`; in the play view `session`, `tick`, `playing` and `recording`.
+ * - `state()`: what is shown, as README.md has it.
  */
 const automation = {
   /** @param {string} session @param {number} tick */
@@ -101,6 +108,7 @@ const automation = {
 };
 
 Object.assign(globalThis, { reenact: automation });
+setUpSkip();
 setUpTheme();
 addEventListener('hashchange', show);
 show();

@@ -1,4 +1,4 @@
-import { element } from './dom.js';
+import { element, setText } from './dom.js';
 import { bytesOf, grouped } from './format.js';
 
 /**
@@ -9,6 +9,8 @@ import { bytesOf, grouped } from './format.js';
  */
 
 const COLOURS = 8;
+/** Kinds that are told apart; a game may emit as many as there are numbers. */
+const KINDS_MAX = 32;
 /** What carts emit, by kind; they do not name it. @type {Record<number, string>} */
 const CART_KINDS = { 1: 'tone', 2: 'trace' };
 /** So many dots can be told apart on a line; kinds with more are hidden until somebody asks for them. */
@@ -25,26 +27,52 @@ export class MarkLegend {
     this.marks = [];
     /** @type {Map<number, KindShown>} */
     this.kinds = new Map();
+    /** All kinds beyond those. @type {KindShown | null} */
+    this.others = null;
   }
 
   /** @param {Mark[]} marks @param {MarkKind[]} names */
   set(marks, names) {
     this.marks = marks;
+    /** @type {Map<number, number>} */
     const counts = new Map();
     for (const { kind } of marks) counts.set(kind, (counts.get(kind) ?? 0) + 1);
-    for (const kind of [...counts.keys()].sort((one, other) => one - other)) {
-      const name = names.find((named) => named.kind === kind)?.name.toLowerCase() ?? CART_KINDS[this.console === 'wasm4' ? kind : 0] ?? `kind ${kind}`;
-      const count = counts.get(kind);
+    const nameOf = new Map(names.map(({ kind, name }) => [kind, name.toLowerCase()]));
+    const before = this.kinds.size;
+    this.addKinds(counts, nameOf);
+    let others = 0;
+    for (const [kind, count] of counts) {
       const known = this.kinds.get(kind);
       if (known) known.count = count;
-      else this.kinds.set(kind, { kind, name, count, colour: `--mark-${this.kinds.size % COLOURS}`, isShown: count <= READABLE_MAX });
+      else others += count;
     }
-    this.showChips();
+    if (others > 0) this.others ??= { kind: -1, name: 'others', count: 0, colour: `--mark-${COLOURS - 1}`, isShown: others <= READABLE_MAX };
+    const isNew = this.kinds.size !== before || (others > 0 && this.others?.count === 0);
+    if (this.others) this.others.count = others;
+    if (isNew) this.showChips();
+    else this.showCounts();
     this.onChange(this.shown());
   }
 
+  /** The most frequent kinds have chips of their own. @param {Map<number, number>} counts @param {Map<number, string>} nameOf */
+  addKinds(counts, nameOf) {
+    const added = [...counts].filter(([kind]) => !this.kinds.has(kind)).sort(([, one], [, other]) => other - one).slice(0, Math.max(0, KINDS_MAX - this.kinds.size));
+    for (const [kind, count] of added.sort(([one], [other]) => one - other)) {
+      const name = nameOf.get(kind) ?? CART_KINDS[this.console === 'wasm4' ? kind : 0] ?? `kind ${kind}`;
+      this.kinds.set(kind, { kind, name, count, colour: `--mark-${this.kinds.size % COLOURS}`, isShown: count <= READABLE_MAX });
+    }
+  }
+
+  get chips() {
+    return [...this.kinds.values(), ...(this.others ? [this.others] : [])];
+  }
+
   showChips() {
-    this.root.replaceChildren(...Array.from(this.kinds.values(), (kind) => this.chip(kind)));
+    this.root.replaceChildren(...this.chips.map((kind) => this.chip(kind)));
+  }
+
+  showCounts() {
+    this.chips.forEach(({ count }, n) => setText(this.root.children[n]?.lastElementChild ?? this.root, grouped(count)));
   }
 
   /** @param {KindShown} kind */
@@ -70,9 +98,9 @@ export class MarkLegend {
   shown() {
     const shown = [];
     for (const mark of this.marks) {
-      const kind = this.kinds.get(mark.kind);
+      const kind = this.kinds.get(mark.kind) ?? this.others;
       if (kind?.isShown) {
-        shown.push({ tick: mark.tick, kind: mark.kind, colour: kind.colour, text: `${kind.name} ${this.payloadText(mark)}`.trim() });
+        shown.push({ tick: mark.tick, kind: kind.kind, colour: kind.colour, text: `${kind === this.others ? `kind ${mark.kind}` : kind.name} ${this.payloadText(mark)}`.trim() });
       }
     }
     return shown;

@@ -6,6 +6,8 @@
 /** @typedef {{width: number, height: number, rgba: Uint8ClampedArray<ArrayBuffer>}} Frame */
 
 const KEPT_MAX = 200;
+/** Pixels of a small picture along its longer side. */
+const SIDE_MAX = 1280;
 const ANSWER_MILLIS_MAX = 5000;
 
 /** @type {Map<string, Frame | null>} */
@@ -21,14 +23,10 @@ let isBusy = false;
  * @returns {() => void} takes the request back
  */
 export function requestPicture(id, deliver) {
-  const known = kept.get(id);
-  if (known !== undefined) {
-    deliver(known);
-    return () => {};
-  }
   const request = { id, deliver };
   waiting.push(request);
-  next();
+  // Never before the way to take it back is known.
+  queueMicrotask(next);
   return () => {
     waiting = waiting.filter((other) => other !== request);
   };
@@ -55,6 +53,12 @@ function next() {
   if (isBusy) return;
   const request = waiting.shift();
   if (!request) return;
+  const known = kept.get(request.id);
+  if (known !== undefined) {
+    request.deliver(known);
+    queueMicrotask(next);
+    return;
+  }
   isBusy = true;
   worker ??= new Worker('/web/worker/picture.js', { type: 'module' });
   const asked = worker;
@@ -88,15 +92,16 @@ function keep(id, frame) {
  * @param {HTMLCanvasElement} canvas @param {Frame} frame
  */
 export function drawPicture(canvas, frame) {
-  const scale = Math.max(1, Math.ceil(640 / frame.width));
+  const longer = Math.max(frame.width, frame.height);
+  const scale = Math.min(Math.max(1, Math.ceil(640 / frame.width)), longer > SIDE_MAX ? SIDE_MAX / longer : Math.floor(SIDE_MAX / longer));
   const small = document.createElement('canvas');
   drawFrame(small, frame);
-  canvas.width = frame.width * scale;
-  canvas.height = frame.height * scale;
+  canvas.width = Math.max(1, Math.round(frame.width * scale));
+  canvas.height = Math.max(1, Math.round(frame.height * scale));
   canvas.className = '';
   const context = canvas.getContext('2d');
   if (!context) return;
-  context.imageSmoothingEnabled = false;
+  context.imageSmoothingEnabled = scale < 1;
   context.drawImage(small, 0, 0, canvas.width, canvas.height);
 }
 

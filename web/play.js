@@ -1,32 +1,28 @@
 import * as api from './api.js';
 import { button, element, isTyping, setIcon } from './dom.js';
-import { titleOf } from './format.js';
+import { grouped, titleOf } from './format.js';
 import { Failure } from './failure.js';
-import { GameLink } from './game_link.js';
 import { readGamepads } from './gamepads.js';
+import { endInterrupted, interruptedOf } from './interrupted.js';
+import { forgetKey } from './kept_keys.js';
 import { Controls, layoutsFor } from './keys.js';
-import { lastHashByReplay } from './last_hash.js';
-import { explain, noticeElement, noticeOf } from './notice.js';
+import { LiveSession } from './live_session.js';
+import { explain, noticeElement, toast } from './notice.js';
 import { Pads } from './pads.js';
-import { GamePace } from './pace.js';
 import { requestPicture, stopPictures } from './pictures.js';
-import { keptWords, playCover } from './play_cover.js';
+import { keptTo, keptWords, playCover } from './play_cover.js';
 import { PlayPanel } from './play_panel.js';
-import { Recorder, endReason } from './recorder.js';
 import { RecordingStatus } from './recording_status.js';
 import { Screen } from './screen.js';
 import { offerTouch } from './touch.js';
 
 /**
  * @typedef {import('./types.js').Module} Module
- * @typedef {import('./types.js').Session} Session
  * @typedef {import('./notice.js').Notice} Notice
  * @typedef {import('./notice.js').Action} Action
- * @typedef {import('./game_link.js').Ran} Ran
- * @typedef {'loading' | 'ready' | 'connecting' | 'playing' | 'paused' | 'ending' | 'ended' | 'failed'} Phase
+ * @typedef {'loading' | 'ready' | import('./live_session.js').LivePhase} Phase
  */
 
-const HASH_EVERY = 60;
 const SESSIONS_LOOKED_AT = 50;
 
 /** Plays a game, and records it while it is played. */
@@ -37,27 +33,21 @@ export class PlayView {
   constructor(hash, setContext) {
     this.hash = hash;
     this.setContext = setContext;
-    /** @type {Phase} */
-    this.phase = 'loading';
+    /** How it stands before a game has begun. @type {'loading' | 'ready' | 'failed'} */
+    this.before = 'loading';
     /** @type {Module | null} */
     this.module = null;
-    /** @type {Session | null} */
-    this.session = null;
-    /** @type {Recorder | null} */
-    this.recorder = null;
-    /** @type {GameLink | null} */
-    this.link = null;
+    /** The game that is played or was played last. @type {LiveSession | null} */
+    this.life = null;
     /** @type {Controls | null} */
     this.controls = null;
-    /** @type {GamePace | null} */
-    this.pace = null;
     /** @type {Pads | null} */
     this.pads = null;
-    this.hashedTick = -1;
     this.wantsWatching = false;
     this.isClosed = false;
     /** @type {Notice | null} */
     this.shownNotice = null;
+    this.shownKey = '';
 
     this.screen = new Screen();
     this.status = new RecordingStatus();
@@ -65,7 +55,7 @@ export class PlayView {
     this.side = element('aside', { class: 'theatre-side', 'aria-label': 'Keys and recording' });
     this.pauseButton = button('Pause', { id: 'pause', icon: 'pause', kind: 'icon' }, () => this.togglePause());
     this.fullscreen = button('Fullscreen', { id: 'fullscreen', icon: 'fullscreen', kind: 'icon' }, () => void this.goFullscreen());
-    this.endButton = button('End', { id: 'end', kind: 'primary', title: 'End the recording (Escape)' }, () => void this.end());
+    this.endButton = button('End', { id: 'end', kind: 'primary', title: 'End the recording (Escape)' }, () => this.end());
     this.endButton.append(element('kbd', { class: 'on-dark' }, 'Esc'));
     this.stage = element('div', { class: 'stage', tabindex: -1, 'data-testid': 'stage' }, this.screen.root, this.notices);
     this.deck = element('div', { class: 'deck play-deck' }, this.status.root, element('div', { class: 'deck-tools' }, this.pauseButton, this.fullscreen, this.endButton));
@@ -83,8 +73,14 @@ export class PlayView {
     addEventListener('blur', () => this.controls?.releaseAll(), { signal });
     document.addEventListener('visibilitychange', () => document.visibilityState === 'hidden' && this.pause(), { signal });
     const canvas = this.screen.canvas;
-    const point = (/** @type {PointerEvent} */ event) => event.pointerType !== 'touch' && this.controls?.point(this.screen.pointAt(event), event.buttons);
-    for (const type of /** @type {const} */ (['pointermove', 'pointerdown', 'pointerup'])) canvas.addEventListener(type, point, { signal });
+    const point = (/** @type {PointerEvent} */ event) => {
+      // A button that is let go outside the picture is let go all the same.
+      if (event.type === 'pointerdown') canvas.setPointerCapture(event.pointerId);
+      this.controls?.point(this.screen.pointAt(event), event.type === 'pointercancel' ? 0 : event.buttons);
+    };
+    for (const type of /** @type {const} */ (['pointermove', 'pointerdown', 'pointerup', 'pointercancel'])) canvas.addEventListener(type, point, { signal });
+    // Whoever clicks a control goes on with the game's keys.
+    this.root.addEventListener('click', ({ detail }) => detail > 0 && this.phase === 'playing' && this.stage.focus({ preventScroll: true }), { signal });
     canvas.addEventListener('contextmenu', (event) => event.preventDefault(), { signal });
   }
 
@@ -109,9 +105,35 @@ export class PlayView {
     this.pads = new Pads(module.columns, module.participants);
     this.side.replaceChildren(...this.panel.sections(this.pads.root));
     this.applySeats();
-    this.phase = 'ready';
+    this.before = 'ready';
     this.showPhase();
     void this.showLastPicture();
+    void this.offerInterrupted();
+  }
+
+  /** A reload cuts a recording off, and leaves this tab its key. */
+  async offerInterrupted() {
+    const found = await interruptedOf(this.hash);
+    if (!found || this.phase !== 'ready' || this.isClosed) return;
+    const { kept, session } = found;
+    const leave = () => {
+      forgetKey(kept.session);
+      this.hideNotice();
+    };
+    const end = async () => {
+      this.hideNotice();
+      const failed = await endInterrupted(kept).then(() => toast('Recording ended'), (notice) => notice);
+      if (failed && this.phase === 'ready' && !this.isClosed) this.show(failed);
+    };
+    this.shownKey = 'interrupted';
+    this.show({
+      code: 'interrupted',
+      tone: 'warn',
+      title: `A recording was interrupted at tick ${grouped(session.ticks)}`,
+      kept: keptTo(session.ticks, session.rate),
+      advice: 'End it there, so that the server verifies it, or leave it as it is.',
+      actions: [{ label: 'End it there', id: 'end-interrupted', run: () => void end() }, { label: 'Leave it', id: 'leave-interrupted', run: leave }],
+    });
   }
 
   /** What the game looks like, from the newest session of it, until there is a picture of its own. */
@@ -133,169 +155,80 @@ export class PlayView {
     if (pointer) this.controls.pointer = pointer;
     this.panel.showKeys(layouts);
     offerTouch(this.stage, this.controls);
+    this.stage.classList.toggle('pointed', layouts.some(({ pointer }) => pointer !== null));
     for (let participant = 0; participant < this.module.participants; participant++) {
       const bots = this.panel.bots.includes(participant);
       this.pads?.name(participant, participant < this.panel.players ? `P${participant + 1} you` : `P${participant + 1}${bots ? ' bot' : ''}`);
     }
   }
 
-  /** Begins a session: the recorder first, as only it makes one. */
+  /** Begins a game, and leaves the one before. */
   begin() {
     if (!this.module || !this.panel) return;
+    const seed = this.panel.seed();
+    if (seed === null) return;
     stopPictures();
-    this.closeGame();
-    this.notices.replaceChildren();
-    this.shownNotice = null;
-    this.hashedTick = -1;
+    this.life?.leave();
     this.wantsWatching = false;
-    this.phase = 'connecting';
-    this.recorder = new Recorder({
-      address: api.recordAddress(),
-      start: { module: this.hash, seed: this.panel.seed(), hash_every: HASH_EVERY },
-      onReady: () => void this.openGame(),
-      onChange: () => this.onRecorder(),
+    this.life = new LiveSession({
+      module: this.module,
+      seed,
+      handlers: {
+        takeInputs: () => this.takeInputs(),
+        onPhase: () => this.onPhase(),
+        onChange: () => this.onChange(),
+        onPicture: (picture) => this.screen.draw(picture),
+        onRows: (rows) => this.pads?.show(rows),
+      },
     });
-    this.showPhase();
+    this.onPhase();
+    this.onChange();
     this.stage.focus({ preventScroll: true });
   }
 
-  async openGame() {
-    const { recorder, module } = this;
-    if (!recorder || !module) return;
-    try {
-      this.session = await api.session(recorder.session);
-    } catch (error) {
-      this.endFailed(explain(error));
-      return;
-    }
-    if (this.isClosed || this.recorder !== recorder) return;
-    recorder.setRate(this.session.rate);
-    this.pace = new GamePace(this.session.rate, (ticks) => this.runTicks(ticks));
-    this.link = new GameLink(this.session, module.bot, {
-      onOpened: (hash, picture) => {
-        if (picture) this.screen.draw(picture);
-        this.addHash(hash);
-        this.phase = 'playing';
-        this.pace?.start();
-        this.showPhase();
-      },
-      onRan: (ran) => this.onRan(ran),
-      onFailed: (code, detail) => this.onGameGone(code, detail),
-    });
-  }
-
-  /** @param {number} ticks that are due @returns {number} how many were begun */
-  runTicks(ticks) {
-    const { link, recorder, controls, panel } = this;
-    if (!link || !recorder || !controls || !panel || this.phase !== 'playing' || link.isBusy) return 0;
-    const room = Math.min(ticks, recorder.room);
+  takeInputs() {
+    const { controls, panel } = this;
+    if (!controls || !panel) return { rows: [], bots: [] };
     readGamepads(controls);
-    if (room > 0) link.run(room, controls.take(), panel.bots);
-    this.showBuffer(room === 0);
-    return room;
+    return { rows: controls.take(), bots: panel.bots };
   }
 
-  /** @param {Ran} ran */
-  onRan({ ran, isOver, failed, picture, rows }) {
-    const { recorder } = this;
-    if (!recorder) return;
-    for (const { frame, marks, hash } of ran) {
-      recorder.addInputs(frame);
-      this.addHash(hash);
-      for (const mark of marks) recorder.addMark(mark);
-    }
-    if (picture) this.screen.draw(picture);
-    this.pads?.show(rows);
+  /** @returns {Phase} */
+  get phase() {
+    return this.life?.phase ?? this.before;
+  }
+
+  get recorder() {
+    return this.life?.recorder ?? null;
+  }
+
+  get session() {
+    return this.life?.session ?? null;
+  }
+
+  onPhase() {
+    if (this.phase === 'left') this.life = null;
+    if (this.phase !== 'playing') this.controls?.releaseAll();
+    this.showPhase();
+    this.onChange();
+    if (this.phase === 'ended' && this.wantsWatching) this.watch();
+  }
+
+  onChange() {
     this.showStatus();
-    if (failed) void this.endAfterFailure(failed);
-    else if (isOver) void this.end(endReason.over());
-    else if (this.phase === 'ending') this.onIdle?.();
+    this.showNotice();
   }
 
-  /** @param {string | null} hash of the state at the next tick */
-  addHash(hash) {
-    if (!this.recorder || hash === null || this.hashedTick === this.recorder.nextTick) return;
-    this.recorder.addHash(hash);
-    this.hashedTick = this.recorder.nextTick;
-  }
-
-  /** Ends the session at the tick that was last run. */
-  async end(reason = endReason.stopped()) {
-    const { link, recorder } = this;
-    if (!recorder || (this.phase !== 'playing' && this.phase !== 'paused' && this.phase !== 'connecting')) return;
-    const hadBegun = this.phase !== 'connecting' && link !== null;
-    this.stopRunning();
-    if (!hadBegun && recorder.key === '') return this.backToReady();
-    if (hadBegun && link) {
-      if (link.isBusy) await new Promise((resolve) => (this.onIdle = () => resolve(null)));
-      this.addHash(await link.finish());
-    }
-    recorder.end(reason);
-    this.showPhase();
-  }
-
-  stopRunning() {
-    this.phase = 'ending';
-    this.pace?.stop();
-    this.controls?.releaseAll();
-    this.showPhase();
-  }
-
-  backToReady() {
-    this.closeGame();
-    this.hideNotice();
-    this.phase = 'ready';
-    this.showPhase();
-  }
-
-  /** @param {import('./worker/game.js').Failed} failed */
-  async endAfterFailure(failed) {
-    const { recorder } = this;
-    if (!recorder) return;
-    this.stopRunning();
-    this.show(noticeOf('simulation_failed', { detail: `At tick ${recorder.nextTick}: ${failed.message}.`, kept: this.keptText() }));
-    if (failed.kind === 'trap' && failed.trap > 0) recorder.end(endReason.trap(failed.trap, failed.frame));
-    else if (failed.kind === 'game') recorder.end(endReason.game(failed.code, failed.frame));
-    else await this.endWithoutGame();
-  }
-
-  /** The worker is gone, and with it the state. @param {string} code @param {string} detail */
-  onGameGone(code, detail) {
-    this.link = null;
-    this.stopRunning();
-    this.show(noticeOf(code, { detail, kept: this.keptText() }));
-    void this.endWithoutGame();
-  }
-
-  /** @param {Notice} notice */
-  endFailed(notice) {
-    this.stopRunning();
-    this.show(notice);
-    this.recorder?.end(endReason.stopped());
-  }
-
-  /** The hash of the last state is computed anew, from what the server has. */
-  async endWithoutGame() {
-    const { recorder } = this;
-    if (!recorder) return;
-    if (this.hashedTick !== recorder.nextTick) this.addHash(await lastHashByReplay(recorder));
-    recorder.end(endReason.stopped());
-    this.onRecorder();
+  end() {
+    this.life?.end();
   }
 
   pause() {
-    if (this.phase !== 'playing') return;
-    this.phase = 'paused';
-    this.pace?.stop();
-    this.controls?.releaseAll();
-    this.showPhase();
+    this.life?.pause();
   }
 
   resume() {
-    if (this.phase !== 'paused') return;
-    this.phase = 'playing';
-    this.pace?.start();
-    this.showPhase();
+    this.life?.resume();
     this.stage.focus({ preventScroll: true });
   }
 
@@ -304,36 +237,22 @@ export class PlayView {
     else this.pause();
   }
 
-  onRecorder() {
-    const { recorder } = this;
-    if (!recorder || this.isClosed) return;
-    this.showStatus();
-    if (recorder.connection === 'ended' && this.phase !== 'ended') {
-      this.pace?.stop();
-      this.phase = 'ended';
-      if (this.shownNotice?.kept) this.show({ ...this.shownNotice, kept: this.keptText() });
-      this.showPhase();
-      if (this.wantsWatching) this.watch();
-    } else if (recorder.connection === 'refused' && recorder.notice && this.phase !== 'failed') {
-      this.stopRunning();
-      this.fail({ ...recorder.notice, kept: this.keptText(), actions: this.afterwards() });
-      return;
-    }
-    if (recorder.notice && recorder.notice.code !== this.shownNotice?.code) this.show({ ...recorder.notice, kept: this.keptText(), actions: [this.resumeAction()] });
-    else if (!recorder.notice && this.isPassing()) this.hideNotice();
+  /** What there is to say of a game; said again when it has ended, as then it is known what is kept. */
+  showNotice() {
+    const { life } = this;
+    const notice = life?.notice ?? null;
+    const isOver = life?.recorder.isOver === true;
+    const key = notice ? `${notice.code} ${isOver}` : '';
+    if (this.before === 'failed' || key === this.shownKey) return;
+    this.shownKey = key;
+    if (notice) this.show({ ...notice, kept: this.keptText(), actions: this.noticeActions() });
+    else this.hideNotice();
   }
 
-  isPassing() {
-    return this.shownNotice?.tone === 'warn' && this.shownNotice.code !== 'buffer_full';
-  }
-
-  /** @param {boolean} isFull */
-  showBuffer(isFull) {
-    if (isFull && this.shownNotice?.code !== 'buffer_full') {
-      this.show(noticeOf('buffer_full', { tone: 'warn', kept: this.keptText(), actions: [this.resumeAction()] }));
-    } else if (!isFull && this.shownNotice?.code === 'buffer_full') {
-      this.hideNotice();
-    }
+  /** @returns {Action[]} */
+  noticeActions() {
+    if (this.phase === 'failed') return this.afterwards();
+    return this.life?.problem ? [] : [this.resumeAction()];
   }
 
   keptText() {
@@ -368,7 +287,7 @@ export class PlayView {
 
   /** @param {Notice} notice */
   fail(notice) {
-    this.phase = 'failed';
+    this.before = 'failed';
     this.show(notice);
     this.showPhase();
   }
@@ -396,6 +315,7 @@ export class PlayView {
     this.pauseButton.setAttribute('aria-label', phase === 'paused' ? 'Go on' : 'Pause');
     setIcon(this.pauseButton, phase === 'paused' ? 'play' : 'pause');
     this.endButton.disabled = !isRunning && phase !== 'connecting';
+    this.panel?.showSeed(this.life);
     this.showStatus();
     this.screen.cover(...playCover(this));
   }
@@ -408,7 +328,9 @@ export class PlayView {
   /** @param {KeyboardEvent} event */
   onKeyDown(event) {
     if (isTyping(event.target) || event.ctrlKey || event.altKey || event.metaKey) return;
-    if (event.code === 'Escape' && this.phase !== 'ready') void this.end();
+    // A focused control keeps the keys that press it.
+    if (event.target instanceof HTMLElement && event.target.matches('button, a, input') && ['Space', 'Enter'].includes(event.code)) return;
+    if (event.code === 'Escape' && this.phase !== 'ready') this.end();
     else if (this.phase === 'paused' && event.code === 'KeyP') this.resume();
     else if (this.phase !== 'playing') return;
     else if (this.controls?.knows(event.code)) this.controls.press(event.code);
@@ -442,27 +364,10 @@ export class PlayView {
     };
   }
 
-  /** A game that goes on elsewhere is ended properly, as far as the page still can. */
   close() {
     this.isClosed = true;
     this.listening?.abort();
-    this.pace?.stop();
+    this.life?.leave();
     this.screen.close();
-    const { recorder, link } = this;
-    if (recorder?.isOpen && link) {
-      const leave = () => recorder.end(endReason.stopped());
-      void link.finish().then((hash) => { this.addHash(hash); leave(); link.close(); });
-    } else {
-      this.closeGame();
-    }
-  }
-
-  closeGame() {
-    this.link?.close();
-    this.link = null;
-    this.pace?.stop();
-    if (this.recorder?.connection !== 'ended') this.recorder?.close();
-    this.recorder = null;
-    this.session = null;
   }
 }

@@ -1,4 +1,4 @@
-import { element } from './dom.js';
+import { element, setText } from './dom.js';
 import { keyName } from './keys.js';
 
 /** @typedef {import('./types.js').Module} Module */
@@ -15,6 +15,8 @@ export class PlayPanel {
     this.second = checkbox('Second person at this keyboard', 'second-player', false, onChange);
     this.botsOn = checkbox('Bots for everybody else', 'bots', true, onChange);
     this.seedField = element('input', { class: 'field seed', inputmode: 'numeric', placeholder: 'random', 'aria-label': 'Seed', 'data-testid': 'seed', maxlength: 20 });
+    this.seedField.addEventListener('input', () => this.seedField.removeAttribute('aria-invalid'));
+    this.seedUsed = element('p', { class: 'seed-used', 'data-testid': 'seed-used', hidden: true });
     this.keys = element('div', { class: 'keys', 'data-testid': 'keys' });
   }
 
@@ -29,11 +31,27 @@ export class PlayPanel {
     return Array.from({ length: this.module.participants }, (_, participant) => participant).slice(this.players);
   }
 
-  /** A seed as the service wants it: that of the field, or one of chance. */
+  /** A seed as the service wants it: that of the field, or one of chance; null if what was typed is none. @returns {string | null} */
   seed() {
     const typed = this.seedField.value.trim();
+    if (typed === '' || !this.hasSeed) return String(crypto.getRandomValues(new Uint32Array(1))[0]);
     if (/^\d{1,20}$/.test(typed) && BigInt(typed) < 1n << 64n) return typed;
-    return String(crypto.getRandomValues(new Uint32Array(1))[0]);
+    this.seedField.setAttribute('aria-invalid', 'true');
+    this.seedField.title = 'A whole number below 2 to the power of 64';
+    this.seedField.focus();
+    return null;
+  }
+
+  /** Carts are not given one. */
+  get hasSeed() {
+    return this.module.console !== 'wasm4';
+  }
+
+  /** The seed of a game, which stays as it is while the game lasts. @param {{seed: string, isOver: boolean} | null} life */
+  showSeed(life) {
+    this.seedField.disabled = life !== null && !life.isOver;
+    this.seedUsed.hidden = life === null || !this.hasSeed;
+    setText(this.seedUsed, `Seed of this game: ${life?.seed ?? ''}`);
   }
 
   /** @param {HTMLElement} pads */
@@ -46,7 +64,8 @@ export class PlayPanel {
         element('h2', {}, 'Who plays'),
         participants > 1 ? this.second.root : null,
         participants > 1 && bot ? this.botsOn.root : null,
-        element('label', { class: 'labelled' }, element('span', {}, 'Seed'), this.seedField),
+        this.hasSeed ? element('label', { class: 'labelled' }, element('span', {}, 'Seed'), this.seedField) : null,
+        this.seedUsed,
       ),
       element('section', {}, element('h2', {}, 'Keys'), this.keys),
       element('section', {}, element('h2', {}, 'Inputs'), pads),
@@ -55,7 +74,9 @@ export class PlayPanel {
 
   /** @param {Layout[]} layouts */
   showKeys(layouts) {
-    this.keys.replaceChildren(...layouts.flatMap((seat) => this.seatKeys(seat, layouts.length > 1)));
+    const taken = layouts.some(({ bindings }) => bindings.some(({ keys }) => keys.includes('KeyP')));
+    const rest = element('dl', { class: 'key-list' }, taken ? null : keyRow('pause', ['KeyP']), keyRow('end', ['Escape']));
+    this.keys.replaceChildren(...layouts.flatMap((seat) => this.seatKeys(seat, layouts.length > 1)), rest);
   }
 
   /** @param {Layout} seat @param {boolean} isNamed */

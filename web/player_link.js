@@ -8,7 +8,7 @@ import { Watchdog } from './watchdog.js';
  * @typedef {import('./types.js').Verdict} Verdict
  * @typedef {import('./pictures.js').Frame} Frame
  *
- * @typedef {{compared: number, recorded: number, mismatch: number | null}} Compared
+ * @typedef {{compared: number, from_keyframe: number, recorded: number, mismatch: number | null}} Compared
  * @typedef {{playhead: number, ended: boolean, rows: (number[] | null)[], picture: Frame | null} & Compared} Shown
  * @typedef {{marks: Mark[], keyframes: Keyframe[], verdict: Verdict | null, lastTick: number}} Opened
  * @typedef {Opened & Compared & {session: Session}} News

@@ -1,3 +1,5 @@
+import * as api from './api.js';
+import { forgetKey, keepKey } from './kept_keys.js';
 import { noticeOf } from './notice.js';
 
 /**
@@ -14,10 +16,11 @@ const INPUTS = 1;
 const HASH = 2;
 const MARK = 3;
 const END = 4;
-const MESSAGE_BYTES_MAX = 64 * 1024;
+/** What the server takes: the largest mark that a game may emit, and what stands before it. */
+const MESSAGE_BYTES_MAX = 64 * 1024 + 16;
 const FLUSH_MILLIS = 60;
 /** What may wait to be acknowledged before the game has to. */
-export const KEPT_SECONDS_MAX = 30;
+const KEPT_SECONDS_MAX = 30;
 const KEPT_BYTES_MAX = 32 * 1024 * 1024;
 /** What the socket may hold that is not on its way yet. */
 const SOCKET_BYTES_MAX = 512 * 1024;
@@ -25,6 +28,11 @@ const CONNECT_MILLIS_MAX = 10_000;
 /** A connection on which nothing is acknowledged for so long is taken for lost. */
 const SILENCE_MILLIS_MAX = 15_000;
 const BACKOFF_MILLIS = [300, 700, 1500, 3000, 6000, 10_000];
+
+/** A connection that held for so long was a good one, also if nothing was played meanwhile. */
+const GOOD_MILLIS_MIN = 30_000;
+/** So many times in a row what is sent again does not follow on what the server has: it never will. */
+const GAPS_MAX = 2;
 
 /** Refusals after which the same session can be resumed without anybody's help. */
 const PASSING = new Set(['server_stopping', 'store_full', 'store_unavailable', 'store_poisoned', 'busy', 'tick_gap']);
@@ -34,18 +42,20 @@ export class Recorder {
    * @param {object} options
    * @param {string} options.address
    * @param {Start} options.start
+   * @param {{session: string, key: string}} [options.resume] a session to go on with, rather than to start one
    * @param {() => void} options.onReady called once, when the session is there
    * @param {() => void} options.onChange
    */
-  constructor({ address, start, onReady, onChange }) {
+  constructor({ address, start, resume, onReady, onChange }) {
     this.address = address;
     this.start = start;
     this.onReady = onReady;
     this.onChange = onChange;
     /** @type {'connecting' | 'ready' | 'reconnecting' | 'waiting' | 'refused' | 'ended'} */
     this.connection = 'connecting';
-    this.session = '';
-    this.key = '';
+    this.session = resume?.session ?? '';
+    this.key = resume?.key ?? '';
+    this.wasReady = false;
     this.nextTick = 0;
     this.acknowledged = 0;
     /** @type {number | null} */
@@ -60,7 +70,11 @@ export class Recorder {
     this.kept = [];
     this.sent = 0;
     this.isEnding = false;
+    /** Connections since the last one that led to anything. */
     this.attempts = 0;
+    /** Refusals of what was sent since the last tick that was acknowledged. */
+    this.gaps = 0;
+    this.readyAt = Infinity;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.flushTimer = undefined;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -77,6 +91,12 @@ export class Recorder {
   /** @param {{ticks: number, seconds: number}} rate */
   setRate(rate) {
     this.keptTicksMax = Math.ceil((rate.ticks / rate.seconds) * KEPT_SECONDS_MAX);
+  }
+
+  /** What waits to be acknowledged, where it is as much as may wait. */
+  get fullOf() {
+    if (this.room > 0) return null;
+    return this.keptBytes > KEPT_BYTES_MAX ? `${KEPT_BYTES_MAX >> 20} MiB` : `${KEPT_SECONDS_MAX} seconds`;
   }
 
   /** How many ticks may be handed in now. */
@@ -110,7 +130,12 @@ export class Recorder {
     const bytes = new Uint8Array(36);
     new DataView(bytes.buffer).setUint32(0, this.nextTick, true);
     for (let n = 0; n < 32; n++) bytes[4 + n] = Number.parseInt(hex.slice(2 * n, 2 * n + 2), 16);
+    if (!this.isOpen) return;
+    // In the order of a tick: hash, then marks.
+    const marks = [];
+    while (this.kept.length > this.sent && this.kept.at(-1)?.kind === MARK && this.kept.at(-1)?.tick === this.nextTick) marks.unshift(...this.kept.splice(-1));
     this.keep(HASH, this.nextTick, bytes);
+    this.kept.push(...marks);
   }
 
   /** A mark that the step to the next tick emitted. @param {EmittedMark} mark */
@@ -141,12 +166,18 @@ export class Recorder {
     this.flushTimer ??= setTimeout(() => this.flush(), FLUSH_MILLIS);
   }
 
+  /** Marks of the newest state wait for what follows it: its hash, which stands before them, may come with the end. */
+  get canSend() {
+    const next = this.kept[this.sent];
+    return next !== undefined && (next.kind !== MARK || next.tick < this.nextTick || this.isEnding);
+  }
+
   flush() {
     clearTimeout(this.flushTimer);
     this.flushTimer = undefined;
-    if (this.connection !== 'ready' || !this.socket) return;
-    while (this.sent < this.kept.length && this.socket.bufferedAmount < SOCKET_BYTES_MAX) this.sendNext(this.socket);
-    if (this.sent < this.kept.length) this.flushTimer = setTimeout(() => this.flush(), FLUSH_MILLIS);
+    if (this.connection !== 'ready' || this.socket?.readyState !== WebSocket.OPEN) return;
+    while (this.canSend && this.socket.bufferedAmount < SOCKET_BYTES_MAX) this.sendNext(this.socket);
+    if (this.canSend) this.flushTimer = setTimeout(() => this.flush(), FLUSH_MILLIS);
   }
 
   /** One message: as many input frames as follow each other, or one of anything else. @param {WebSocket} socket */
@@ -215,15 +246,19 @@ export class Recorder {
   /** @param {{session: string, key: string, next_tick: number}} message */
   becomeReady({ session, key, next_tick }) {
     clearTimeout(this.connectTimer);
-    const isFirst = this.key === '';
+    const isFirst = !this.wasReady;
+    this.wasReady = true;
     this.session = session;
     this.key = key;
+    keepKey({ session, key, module: this.start.module });
+    // Of a session that another page began.
+    if (isFirst && this.kept.length === 0) this.nextTick = next_tick;
     const oldest = this.kept[0]?.tick ?? this.nextTick;
     if (next_tick < Math.min(oldest, this.acknowledged)) {
       this.giveUp('acknowledged_lost', `It has the ticks before ${next_tick}, and had acknowledged those before ${this.acknowledged}.`);
       return;
     }
-    this.attempts = 0;
+    this.readyAt = performance.now();
     this.notice = null;
     this.connection = 'ready';
     this.sent = 0;
@@ -244,28 +279,37 @@ export class Recorder {
     }
     this.kept.splice(0, dropped);
     this.sent = Math.max(0, this.sent - dropped);
-    this.acknowledged = Math.max(this.acknowledged, nextTick);
+    if (nextTick > this.acknowledged) {
+      this.acknowledged = nextTick;
+      this.attempts = this.gaps = 0;
+    }
     if (oldestAt !== null) this.latencyMillis = performance.now() - oldestAt;
+  }
+
+  /** Ticks that this page has run and the server will not have. */
+  get lostTicks() {
+    return this.isOver ? Math.max(0, this.nextTick - this.acknowledged) : 0;
   }
 
   /** @param {number} lastTick @param {string} reason */
   finish(lastTick, reason) {
-    this.acknowledged = Math.max(this.acknowledged, lastTick);
+    this.acknowledged = lastTick;
     this.ended = { lastTick, reason };
     this.connection = 'ended';
     this.notice = null;
     this.kept = [];
+    forgetKey(this.session);
     this.release();
   }
 
   /** @param {string} code @param {string} detail */
   refuse(code, detail) {
-    // The end was durable before its answer was lost.
-    if (code === 'session_ended' && this.isEnding) return this.finish(this.nextTick, 'stopped');
-    if (code === 'silent') {
+    if (code === 'session_ended') {
+      void this.learnEnd(detail);
+    } else if (code === 'silent') {
       this.connection = 'waiting';
       this.notice = null;
-    } else if (PASSING.has(code) && this.key !== '') {
+    } else if (PASSING.has(code) && this.key !== '' && !(code === 'tick_gap' && ++this.gaps >= GAPS_MAX)) {
       this.notice = noticeOf(code, { tone: 'warn', detail });
       this.connection = 'reconnecting';
     } else {
@@ -273,10 +317,27 @@ export class Recorder {
     }
   }
 
+  /** The session has ended: by this recorder, whose answer was lost, or by another one. @param {string} detail */
+  async learnEnd(detail) {
+    this.drop();
+    this.connection = 'reconnecting';
+    try {
+      const { ticks, end } = await api.session(this.session);
+      this.acknowledged = ticks;
+      if (this.isEnding && end) this.finish(ticks, end.reason);
+      else this.giveUp('session_ended', detail);
+    } catch {
+      // How much the server has is not known, so that it is asked again.
+      if (this.connection === 'reconnecting') this.connectLater();
+    }
+    this.onChange();
+  }
+
   /** @param {string} code @param {string} detail */
   giveUp(code, detail) {
     this.connection = 'refused';
     this.notice = noticeOf(code, { detail });
+    forgetKey(this.session);
     this.release();
   }
 
@@ -285,13 +346,23 @@ export class Recorder {
     if (this.socket !== socket) return;
     this.drop();
     if (this.isOver || this.connection === 'waiting') return;
+    // Where no session has been made, none has to be ended.
+    if (this.isEnding && this.key === '') return this.close();
     this.connection = 'reconnecting';
     this.notice ??= noticeOf(this.key === '' ? 'offline' : 'connection_lost', { tone: 'warn' });
+    this.connectLater();
+    this.onChange();
+  }
+
+  /** A server that accepts and then refuses is not asked ever faster. */
+  connectLater() {
+    if (performance.now() - this.readyAt > GOOD_MILLIS_MIN) this.attempts = 0;
+    this.readyAt = Infinity;
     const wait = BACKOFF_MILLIS[Math.min(this.attempts, BACKOFF_MILLIS.length - 1)] ?? 0;
     this.attempts += 1;
     // Many recorders that lost the same server do not come back in the same moment.
+    clearTimeout(this.connectTimer);
     this.connectTimer = setTimeout(() => this.connect(), wait * (0.75 + Math.random() / 2));
-    this.onChange();
   }
 
   drop() {
@@ -316,6 +387,12 @@ export class Recorder {
     if (this.connection !== 'ready' || awaited < 0 || awaited >= this.sent) return;
     const since = Math.max(this.heardAt, this.kept[awaited]?.at ?? 0);
     if (performance.now() - since > SILENCE_MILLIS_MAX && this.socket) this.lose(this.socket);
+  }
+
+  /** Ends a session that may not be there yet, if only the server can be reached now. */
+  abandon() {
+    if (this.socket?.readyState === WebSocket.OPEN) this.end(endReason.stopped());
+    else this.close();
   }
 
   /** Closes without ending the session: it stays interrupted, and nothing acknowledged is lost. */

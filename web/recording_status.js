@@ -54,7 +54,8 @@ function stateOf(recorder, phase) {
     case 'refused':
       return { word: 'Stopped', tone: 'bad' };
     case 'ended':
-      return { word: 'Recorded', tone: 'good' };
+      if (recorder.lostTicks > 0) return { word: 'Cut short', tone: 'bad' };
+      return recorder.acknowledged === 0 ? { word: 'Nothing recorded', tone: 'off' } : { word: 'Recorded', tone: 'good' };
     case 'ready':
       if (phase === 'paused') return { word: 'Paused', tone: 'wait' };
       return phase === 'ending' ? { word: 'Ending', tone: 'wait' } : { word: 'REC', tone: 'live' };

@@ -69,9 +69,9 @@ export class SessionCard {
     if (this.takeBack || console === 'native' || !this.isSeen) return;
     if (this.drawnTicks >= 0 && ticks <= this.drawnTicks * REDRAW_GROWTH) return;
     if (this.drawnTicks >= 0) forgetPicture(session);
-    this.drawnTicks = ticks;
     this.takeBack = requestPicture(session, (frame) => {
       this.takeBack = null;
+      this.drawnTicks = ticks;
       if (frame) drawPicture(this.canvas, frame);
     });
   }

@@ -22,15 +22,19 @@ export function uploadPlace(view, notices, onAdmitted) {
     void admitAll(Array.from(picker.files ?? []));
     picker.value = '';
   });
+  /** @type {Element[]} */
+  const refusals = [];
   acceptDrops(view, (files) => void admitAll(files));
 
   /** @param {File[]} files */
   async function admitAll(files) {
     place.disabled = true;
+    // What was said of the files before is settled by these.
+    for (const refusal of refusals.splice(0)) refusal.remove();
     let admitted = 0;
     for (const file of files) {
       setText(title, `Adding ${file.name}`);
-      admitted += (await admitOne(file, notices)) ? 1 : 0;
+      admitted += (await admitOne(file, notices, refusals)) ? 1 : 0;
     }
     setText(title, 'Add a game');
     place.disabled = false;
@@ -42,14 +46,15 @@ export function uploadPlace(view, notices, onAdmitted) {
   return element('div', { class: 'upload' }, place, picker);
 }
 
-/** @param {File} file @param {HTMLElement} notices */
-async function admitOne(file, notices) {
+/** @param {File} file @param {HTMLElement} notices @param {Element[]} refusals */
+async function admitOne(file, notices, refusals) {
   try {
     await api.admit(file);
     return true;
   } catch (error) {
     const what = explain(error);
     const shown = noticeElement({ ...what, title: `${file.name}: ${lowerFirst(what.title)}` }, () => shown.remove());
+    refusals.push(shown);
     notices.append(shown);
     return false;
   }

@@ -42,13 +42,15 @@ export class WatchView {
     this.link = null;
     /** @type {import('./types.js').Verdict | null} */
     this.verdict = null;
-    this.compared = { compared: 0, recorded: 0, mismatch: /** @type {number | null} */ (null) };
+    this.compared = { compared: 0, from_keyframe: 0, recorded: 0, mismatch: /** @type {number | null} */ (null) };
     this.playhead = 0;
     this.lastTick = 0;
     this.isPlaying = false;
     this.rate = 1;
     this.isClosed = false;
     this.verdictTries = 0;
+    /** How many marks and keyframes are shown. */
+    this.shownEvents = '';
     /** The tick whose hash is shown or asked for. */
     this.hashed = -1;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -86,6 +88,7 @@ export class WatchView {
 
   /** @param {Session} session */
   setUp(session) {
+    this.root.classList.remove('bare');
     const isFirst = this.session === null;
     this.session = session;
     this.panel.showSession(session);
@@ -140,7 +143,9 @@ export class WatchView {
     this.verdict = verdict;
     this.keyframes = keyframes.map(({ tick }) => tick);
     this.scrub?.setLength(lastTick);
-    this.legend?.set(marks, this.session.marks);
+    const key = `${marks.length} ${keyframes.length}`;
+    if (key !== this.shownEvents) this.legend?.set(marks, this.session.marks);
+    this.shownEvents = key;
     this.panel.showVerdict(verdict, this.session);
     this.showPlace();
   }
@@ -179,8 +184,8 @@ export class WatchView {
   }
 
   /** @param {import('./player_link.js').Compared} compared */
-  showCompared({ compared, recorded, mismatch }) {
-    this.compared = { compared, recorded, mismatch };
+  showCompared({ compared, from_keyframe, recorded, mismatch }) {
+    this.compared = { compared, from_keyframe, recorded, mismatch };
     if (this.session) this.panel.showCompared(this.compared, this.session);
   }
 
@@ -305,7 +310,9 @@ export class WatchView {
     this.startTick = this.playhead;
     const again = { label: 'Load it again', id: 'again', run: () => this.open() };
     const library = { label: code === 'module_missing' ? 'Upload it in the library' : 'Go to the library', id: 'to-library', run: () => void (location.hash = '#/') };
-    this.show(noticeOf(code, { detail, actions: code === 'unknown_session' ? [library] : [again, library] }));
+    const isHopeless = code === 'unknown_session' || code === 'bad_request';
+    this.root.classList.toggle('bare', this.session === null);
+    this.show(noticeOf(code, { detail, actions: isHopeless ? [library] : [again, library] }));
     if (this.session && this.verdict === null) void this.loadVerdict(this.session);
   }
 
@@ -317,7 +324,9 @@ export class WatchView {
 
   /** @param {Notice} notice */
   show(notice) {
-    this.notices.replaceChildren(noticeElement(notice, () => this.notices.replaceChildren()));
+    // Where nothing else is shown, the message stays.
+    const close = this.session ? () => this.notices.replaceChildren() : undefined;
+    this.notices.replaceChildren(noticeElement(notice, close));
   }
 
   /** @param {KeyboardEvent} event */

@@ -28,6 +28,8 @@ export class WatchPanel {
     this.stateHash = element('code', { class: 'hash', 'data-testid': 'state-hash' }, '–');
     this.pads = element('div', {});
     this.details = element('dl', { class: 'details' });
+    /** @type {Map<string, HTMLElement>} */
+    this.rows = new Map();
     this.root = this.layOut();
   }
 
@@ -54,8 +56,10 @@ export class WatchPanel {
   showSession(session) {
     setText(this.title, titleOf(session));
     const { text, tone, isLive } = stateOf(session);
-    this.badge.className = `badge ${tone}`;
-    this.badge.replaceChildren(...(isLive ? [element('span', { class: 'dot pulse' })] : []), text);
+    if (this.badge.textContent !== text) {
+      this.badge.className = `badge ${tone}`;
+      this.badge.replaceChildren(...(isLive ? [element('span', { class: 'dot pulse' })] : []), text);
+    }
     this.badge.title = session.end?.detail ?? '';
     setText(this.about, `${fullTime(session.started_at)} · ${lengthOf(session.ticks, session.rate)}`);
     this.download.href = api.replayAddress(session.session);
@@ -80,11 +84,20 @@ export class WatchPanel {
     ]);
     if (end) rows.push(['Ended', [end.reason, end.detail].filter(Boolean).join(': ')]);
     if (simulation.console === 'native') rows.splice(-1, 1);
-    this.details.replaceChildren(...rows.map(([name, value]) => element('div', {}, element('dt', {}, name), element('dd', {}, value))));
+    // What is there stays, and with it the focus and what is selected.
+    for (const [name, value] of rows) {
+      const shown = this.rows.get(name);
+      if (shown && typeof value === 'string') setText(shown, value);
+      if (shown) continue;
+      const made = element('dd', {}, value);
+      this.rows.set(name, made);
+      this.details.append(element('div', {}, element('dt', {}, name), made));
+    }
   }
 
-  /** @param {Compared} compared @param {Session} session */
-  showCompared({ compared, recorded, mismatch }, session) {
+  /** @param {Compared} counts @param {Session} session */
+  showCompared(counts, session) {
+    const { compared, recorded, mismatch } = counts;
     this.comparedBar.style.scale = `${recorded === 0 ? 0 : compared / recorded} 1`;
     if (mismatch !== null) {
       const key = `mismatch ${mismatch}`;
@@ -94,16 +107,19 @@ export class WatchPanel {
       this.comparedLine.replaceChildren(icon('warn'), element('span', {}, `Compared here: mismatch at tick ${grouped(mismatch)}`, this.goTo(mismatch, session)));
       return;
     }
-    const text = recorded === 0 ? 'This session has no hashes to compare.' : `${grouped(compared)} of ${counted(recorded, 'recorded hash', 'recorded hashes')} compared here, all equal`;
+    const text = comparedWords(counts);
     if (this.comparedLine.dataset.shown === text) return;
     this.comparedLine.dataset.shown = text;
-    this.comparedLine.className = `check-line ${recorded > 0 ? 'good' : ''}`;
-    this.comparedLine.replaceChildren(icon(recorded > 0 ? 'check' : 'help'), element('span', {}, text));
+    this.comparedLine.className = `check-line ${compared > 0 ? 'good' : ''}`;
+    this.comparedLine.replaceChildren(icon(compared > 0 ? 'check' : 'help'), element('span', {}, text));
   }
 
   /** The server's word, as it gave it. @param {Verdict | null} verdict @param {Session} session */
   showVerdict(verdict, session) {
     const line = this.verdictLine;
+    const key = `${JSON.stringify(verdict)} ${session.state === 'ended'}`;
+    if (line.dataset.shown === key) return;
+    line.dataset.shown = key;
     line.className = 'check-line';
     if (verdict === null) {
       line.replaceChildren(icon('help'), element('span', {}, session.state === 'ended' ? 'Server: not verified yet' : 'Server: verifies when the session has ended'));
@@ -131,6 +147,17 @@ export class WatchPanel {
     setText(this.stateHash, hash ?? 'when paused');
     this.stateHash.classList.toggle('waiting', hash === null);
   }
+}
+
+/** Hashes that follow from a keyframe show only that the server's states and hashes go together. @param {Compared} counts */
+function comparedWords({ compared, from_keyframe, recorded }) {
+  if (recorded === 0) return 'This session has no hashes to compare.';
+  const all = counted(recorded, 'recorded hash', 'recorded hashes');
+  const more = 'from a keyframe of the server';
+  if (compared === 0 && from_keyframe === 0) return `None of ${all} compared here yet`;
+  if (compared === 0) return `None of ${all} compared here from the start; ${grouped(from_keyframe)} equal ${more}`;
+  if (from_keyframe === 0) return `${grouped(compared)} of ${all} compared here, all equal`;
+  return `${grouped(compared)} of ${grouped(recorded)} compared here from the start, ${grouped(from_keyframe)} more ${more}, all equal`;
 }
 
 /** A long value by its beginning, copied as a whole. @param {string} text */

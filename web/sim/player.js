@@ -58,6 +58,8 @@ class Cache {
     this.states = new Map();
     /** Their ticks in order. @type {number[]} */
     this.ticks = [];
+    /** Those that were computed from tick 0 on, without a state from elsewhere. @type {Set<number>} */
+    this.rooted = new Set();
   }
 
   /** @param {number} tick */
@@ -77,12 +79,17 @@ class Cache {
    * Keeps the state at `tick`; the ones farthest from it make room.
    * @param {number} tick
    * @param {Simulation} simulation
+   * @param {boolean} isRooted whether it was computed from tick 0 on; such a state replaces one that was not
    */
-  remember(tick, simulation) {
-    if (tick === 0 || this.states.has(tick) || simulation.stateBytes > this.bytesMax) return;
+  remember(tick, simulation, isRooted) {
+    if (tick === 0 || simulation.stateBytes > this.bytesMax) return;
+    const known = this.states.get(tick);
+    if (known && (!isRooted || this.rooted.has(tick))) return;
     const state = simulation.save();
-    this.bytes += state.length;
+    this.bytes += state.length - (known?.length ?? 0);
     this.states.set(tick, state);
+    if (isRooted) this.rooted.add(tick);
+    if (known) return;
     this.ticks.splice(countUpTo(this.ticks, tick), 0, tick);
     while (this.bytes > this.bytesMax) this.#dropFarthest(tick);
   }
@@ -96,6 +103,7 @@ class Cache {
     else this.ticks.pop();
     this.bytes -= this.states.get(dropped)?.length ?? 0;
     this.states.delete(dropped);
+    this.rooted.delete(dropped);
   }
 }
 
@@ -138,6 +146,14 @@ export class Player {
   #permille = 0;
   /** @type {{ tick: number, expected: string, actual: string } | null} */
   #mismatch = null;
+  /** Whether the state at the playhead was computed from tick 0 on. */
+  #isRooted = true;
+  /** Whether the state at the playhead is a keyframe itself. */
+  #isSupplied = false;
+  /** Ticks whose hash was computed from tick 0 on, and found as recorded or not. @type {Set<number>} */
+  #compared = new Set();
+  /** Ticks whose hash was computed from a keyframe only. @type {Set<number>} */
+  #comparedFromKeyframe = new Set();
 
   /**
    * A player at tick 0. `simulation` is that of the session, at tick 0.
@@ -197,6 +213,11 @@ export class Player {
   /** The first tick found so far whose state is not the recorded one. */
   get mismatch() {
     return this.#mismatch;
+  }
+
+  /** How many ticks' hashes were compared: those that were computed from tick 0 on, and those from a keyframe only. */
+  get comparisons() {
+    return { compared: this.#compared.size, fromKeyframe: this.#comparedFromKeyframe.size };
   }
 
   /**
@@ -269,7 +290,7 @@ export class Player {
     this.#compare();
     // Large states are remembered more seldom, so that copying them stays a small part of playing.
     const spacing = NEAR_SPACING * Math.ceil(this.#simulation.stateBytes / LARGE_BYTES);
-    if (this.#playhead % spacing === 0) this.#cache.remember(this.#playhead, this.#simulation);
+    if (this.#playhead % spacing === 0) this.#cache.remember(this.#playhead, this.#simulation, this.#isRooted);
     return marks;
   }
 
@@ -370,6 +391,7 @@ export class Player {
       throw new SeekError(tick, 'the simulation fails, where the recorded one did not', failure);
     }
     this.#playhead = tick + 1;
+    this.#isSupplied = false;
     return stepped;
   }
 
@@ -384,22 +406,29 @@ export class Player {
       this.#reader.at(this.#playhead, this.#inputs);
       this.#simulation.step(this.#playhead, this.#inputs);
       this.#playhead += 1;
+      this.#isSupplied = false;
     }
   }
 
   /** @param {number} target */
   #rememberOnTheWay(target) {
     const near = target - this.#playhead <= NEAR_TICKS && this.#playhead % NEAR_SPACING === 0;
-    if (near || this.#playhead % FAR_SPACING === 0) this.#cache.remember(this.#playhead, this.#simulation);
+    if (near || this.#playhead % FAR_SPACING === 0) this.#cache.remember(this.#playhead, this.#simulation, this.#isRooted);
   }
 
-  /** Compares the state at the playhead with the recorded hash, if there is one. */
+  /** Compares the state at the playhead with the recorded hash, if there is one and a step led to the state. */
   #compare() {
     const tick = this.#playhead;
     const expected = this.#hashes.get(tick);
-    if (expected === undefined || (this.#mismatch !== null && this.#mismatch.tick <= tick)) return;
+    if (this.#isSupplied || expected === undefined || (this.#mismatch !== null && this.#mismatch.tick <= tick)) return;
     const actual = this.#simulation.hash();
     if (actual !== expected) this.#mismatch = { tick, expected, actual };
+    if (this.#isRooted) {
+      this.#compared.add(tick);
+      this.#comparedFromKeyframe.delete(tick);
+    } else if (!this.#compared.has(tick)) {
+      this.#comparedFromKeyframe.add(tick);
+    }
   }
 
   /**
@@ -426,6 +455,8 @@ export class Player {
     if (stay) return;
     this.#simulation.restore(this.#cache.state(cached));
     this.#playhead = cached;
+    this.#isRooted = cached === 0 || this.#cache.rooted.has(cached);
+    this.#isSupplied = false;
   }
 
   /**
@@ -445,6 +476,9 @@ export class Player {
       throw error;
     }
     this.#playhead = tick;
+    // A state with the hash of one that was computed here from tick 0 on is that state.
+    this.#isRooted = recorded !== undefined && this.#compared.has(tick) && this.#mismatch?.tick !== tick;
+    this.#isSupplied = true;
     return true;
   }
 

@@ -13,7 +13,8 @@ export async function compileModule(session) {
   const { rewritten, obstacle, module } = session.simulation;
   if (rewritten === null || rewritten === undefined) {
     if (module === null) throw new Failure('cannot_run', 'It was recorded by a native program, which a browser does not have.');
-    throw new Failure('module_missing', `${obstacle ? `${obstacle}: ` : ''}module ${module}`);
+    // The obstacle may name the module itself.
+    throw new Failure('module_missing', obstacle?.includes(module) ? obstacle : `${obstacle ? `${obstacle}: ` : ''}module ${module}`);
   }
   const known = compiled.get(rewritten);
   if (known) return known;

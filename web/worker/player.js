@@ -3,12 +3,12 @@
 import * as api from '../api.js';
 import { Inputs, Schema, decodeBlocks } from '../sim/inputs.js';
 import { Player, SeekError } from '../sim/player.js';
-import { Comparisons } from './comparisons.js';
 import { KeyframeStore } from './keyframe_store.js';
 import { compileModule, portable, startSimulation } from './load.js';
 
 /**
  * @typedef {import('../types.js').Session} Session
+ * @typedef {{marks: import('../types.js').Mark[], keyframes: import('../types.js').Keyframe[], verdict: import('../types.js').Verdict | null}} Known
  * @typedef {{type: 'open', id: string}
  *   | {type: 'seek', tick: number}
  *   | {type: 'advance', millis: number, rate: number}
@@ -22,16 +22,20 @@ const SLICE_MILLIS = 12;
 class SessionPlayer {
   /**
    * @param {Session} session
-   * @param {{player: Player, timeline: import('../sim/inputs.js').Timeline, comparisons: Comparisons, keyframes: KeyframeStore, blockBytes: number}} parts
+   * @param {{player: Player, timeline: import('../sim/inputs.js').Timeline, hashes: Map<number, string>, store: KeyframeStore, blockBytes: number}} parts
+   * @param {Known} known
    */
-  constructor(session, { player, timeline, comparisons, keyframes, blockBytes }) {
+  constructor(session, { player, timeline, hashes, store, blockBytes }, { marks, keyframes, verdict }) {
     this.session = session;
     this.player = player;
     this.timeline = timeline;
     this.reader = timeline.reader();
     this.inputs = new Inputs(timeline.schema);
-    this.comparisons = comparisons;
+    this.hashes = hashes;
+    this.store = store;
+    this.marks = marks;
     this.keyframes = keyframes;
+    this.verdict = verdict;
     this.blockBytes = blockBytes;
     /** @type {number | null} */
     this.wanted = null;
@@ -52,9 +56,9 @@ class SessionPlayer {
     while (this.wanted !== null) {
       const tick = this.wanted;
       this.wanted = null;
-      await this.keyframes.prepare(tick, this.player.playhead);
+      await this.store.prepare(tick, this.player.playhead);
       if (this.wanted !== null) continue;
-      this.comparisons.uncounted(() => this.player.seekBegin(tick));
+      this.player.seekBegin(tick);
       await this.work();
       if (this.wanted === null) this.postFrame(false);
     }
@@ -66,20 +70,14 @@ class SessionPlayer {
       await breathe();
       if (this.wanted !== null) return;
     }
-    this.comparisons.compareHere(this.player);
   }
 
   /** @param {number} millis @param {number} rate */
   advance(millis, rate) {
     if (this.seeking) return;
-    const { player, comparisons } = this;
-    let ended = false;
-    if (rate < 0) {
-      void this.keyframes.prepare(player.playhead, Infinity);
-      ended = comparisons.uncounted(() => player.advance(millis, rate, SLICE_MILLIS)).ended;
-    } else {
-      ended = player.advance(millis, rate, SLICE_MILLIS).ended;
-    }
+    const { player } = this;
+    if (rate < 0) void this.store.prepare(player.playhead, Infinity);
+    const { ended } = player.advance(millis, rate, SLICE_MILLIS);
     this.postFrame(ended);
   }
 
@@ -99,24 +97,47 @@ class SessionPlayer {
     const rows = Array.from({ length: participants }, (_, participant) => (isKnown ? this.inputs.get(participant) : null));
     const picture = pictureOf(simulation);
     const transfer = picture ? [picture.rgba.buffer] : [];
-    postMessage({ type: 'frame', playhead, ended, rows, picture, ...this.comparisons.summary(this.player) }, { transfer });
+    postMessage({ type: 'frame', playhead, ended, rows, picture, ...this.summary() }, { transfer });
   }
 
-  /** What has come since: of a session under way its ticks, of one that has ended its keyframes and verdict. */
+  /** How many of the recorded hashes were compared here, told apart by what they were computed from. */
+  summary() {
+    const { compared, fromKeyframe } = this.player.comparisons;
+    return { compared, from_keyframe: fromKeyframe, recorded: this.hashes.size, mismatch: this.player.mismatch?.tick ?? null };
+  }
+
+  /** What has come since: of a session under way its ticks, of one that has ended its keyframes and verdict. Only
+   * the session itself is asked for again and again. */
   async refresh() {
-    const { session: id } = this.session;
+    const { session: id, ticks, state } = this.session;
     const session = await api.session(id);
-    const [bytes, hashes, marks, { keyframes, verdict }] = await Promise.all([api.inputs(id), api.hashes(id), api.marks(id), api.keyframes(id)]);
+    const hasEnded = session.state !== state && session.state === 'ended';
+    if (session.ticks !== ticks || hasEnded) await this.extend(session);
+    this.session = session;
+    if (session.state === 'ended') await this.addKeyframes();
+    const { marks, keyframes, verdict } = this;
+    return { session, marks, keyframes, verdict, lastTick: this.player.lastTick, ...this.summary() };
+  }
+
+  /** @param {Session} session */
+  async extend({ session: id, ticks }) {
+    const [bytes, hashes, marks] = await Promise.all([api.inputs(id), api.hashes(id), api.marks(id)]);
     this.timeline.append(bytes.subarray(this.blockBytes));
     this.blockBytes = bytes.length;
-    this.player.extend(session.ticks);
-    this.comparisons.extend(hashes);
+    this.player.extend(ticks);
+    for (const [tick, hash] of hashes) this.hashes.set(tick, hash);
+    this.marks = marks;
+  }
+
+  async addKeyframes() {
+    if (this.verdict !== null) return;
+    const { keyframes, verdict } = await api.keyframes(this.session.session);
+    this.keyframes = keyframes;
+    this.verdict = verdict;
     for (const keyframe of keyframes) {
-      const source = this.keyframes.add(keyframe);
+      const source = this.store.add(keyframe);
       if (source) this.player.addKeyframe(keyframe.tick, source);
     }
-    this.session = session;
-    return { session, marks, keyframes, verdict, lastTick: this.player.lastTick, ...this.comparisons.summary(this.player) };
   }
 }
 
@@ -141,11 +162,11 @@ async function open(id) {
   const timeline = decodeBlocks(new Schema(session), bytes);
   const store = new KeyframeStore();
   const sources = new Map(keyframes.map((keyframe) => [keyframe.tick, store.add(keyframe) ?? (() => null)]));
-  const comparisons = new Comparisons(hashes);
+  const recorded = new Map(hashes);
   const player = new Player(await startSimulation(session, wasm), {
-    timeline, lastTick: session.ticks, keyframes: sources, hashes: comparisons, rate: session.rate,
+    timeline, lastTick: session.ticks, keyframes: sources, hashes: recorded, rate: session.rate,
   });
-  const made = new SessionPlayer(session, { player, timeline, comparisons, keyframes: store, blockBytes: bytes.length });
+  const made = new SessionPlayer(session, { player, timeline, hashes: recorded, store, blockBytes: bytes.length }, { marks, keyframes, verdict });
   postMessage({ type: 'opened', marks, keyframes, verdict, lastTick: player.lastTick });
   return made;
 }
