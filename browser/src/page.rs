@@ -4,7 +4,7 @@ use std::fmt::Display;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use thirtyfour::action_chain::ActionChain;
@@ -12,7 +12,10 @@ use thirtyfour::error::WebDriverErrorInner;
 use thirtyfour::{By, TypingData, WebElement};
 
 use crate::chromium::Browser;
-use crate::deadline::until;
+use crate::deadline::{until, until_within};
+
+/// How long the page may compute: some carts are slower than real time.
+const WORK_MAX: Duration = Duration::from_mins(5);
 
 /// The page that a server gives.
 #[derive(Debug)]
@@ -92,6 +95,26 @@ impl Page {
         self.browser.call(body, args).await
     }
 
+    /// The same of a function that takes its time: the driver is not made to wait, which it does not do well.
+    async fn work(&self, body: &str, args: Vec<Value>) -> Result<Value> {
+        let begin = format!(
+            "const run = async (...args) => {{ {body} }};
+            const work = {{ done: false, value: null, error: null }};
+            globalThis.work = work;
+            run(...args).then((value) => {{ work.value = value; }}, (error) => {{ work.error = String(error); }})
+                .finally(() => {{ work.done = true; }});"
+        );
+        self.call(&begin, args).await?;
+        until_within(WORK_MAX, body, async || {
+            let work = self.get("globalThis.work?.done ? globalThis.work : null").await?;
+            match &work["error"] {
+                Value::Null => Ok(work.get("value").cloned()),
+                error => bail!("{error}"),
+            }
+        })
+        .await
+    }
+
     /// The value of an expression.
     pub async fn get(&self, expression: &str) -> Result<Value> {
         self.call(&format!("return {expression}"), Vec::new()).await
@@ -130,7 +153,7 @@ impl Page {
         self.browser.driver.goto(format!("{}web/check.html", self.address)).await?;
         self.until("the scripts of the check", "globalThis.check").await?;
         let script = "return check(args[0], args[1] ?? undefined)";
-        let checked = self.call(script, vec![json!(session), json!(ticks)]).await;
+        let checked = self.work(script, vec![json!(session), json!(ticks)]).await;
         Ok(serde_json::from_value(self.explain(checked).await?)?)
     }
 

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::deadline::{DEADLINE, until};
+use crate::deadline::{DEADLINE, until_within};
 use crate::process::Process;
 
 /// The command `reenact`: what `REENACT_BIN` names, or the one of the release build.
@@ -181,7 +181,12 @@ impl Reenact {
 
     /// What the server found when it played a session that has ended.
     pub async fn verdict(&self, session: &str) -> Result<Value> {
-        until("the server's verdict", async || {
+        self.verdict_within(session, DEADLINE).await
+    }
+
+    /// The same, of a session that takes long to play.
+    pub async fn verdict_within(&self, session: &str, limit: Duration) -> Result<Value> {
+        until_within(limit, "the server's verdict", async || {
             let mut document = self.get(&format!("v1/sessions/{session}/keyframes")).await?;
             Ok(Some(document["verdict"].take()).filter(|verdict| !verdict.is_null()))
         })

@@ -1,14 +1,18 @@
 //! Records each WASM-4 cart of a folder outside the browser, and says which ones do not have the same states in it:
 //! played from the beginning, and sought in random order.
 
+use std::error::Error;
+use std::fmt::{self, Display, Formatter};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use clap::Parser;
 use indicatif::{ProgressBar, ProgressStyle};
 use reenact_browser::carts::{Cart, in_folder};
+use reenact_browser::page::Checked;
 use reenact_browser::report::{Better, Row, short, table, write_json};
 use reenact_browser::server::command;
 use reenact_browser::stats::median;
@@ -19,6 +23,8 @@ use serde_json::{Map, Value, json};
 const COMPARED: usize = 20;
 /// Stretches between two recorded hashes; more than are compared, so that there is something to draw from.
 const STRETCHES: u32 = 30;
+/// How long the server may take to verify a session: some carts are slower than real time.
+const VERDICT_MAX: Duration = Duration::from_mins(10);
 
 #[derive(Debug, Parser)]
 #[command(version, about)]
@@ -47,8 +53,10 @@ struct Args {
 enum Verdict {
     /// Every compared state is the recorded one.
     Same,
-    /// One is not, or the browser does not get there.
+    /// One is not.
     Differs,
+    /// Something is in the way of an answer.
+    Failed,
     /// The server does not take the cart.
     Refused,
     /// The cart fails by itself; up to there the states are the same.
@@ -60,10 +68,32 @@ impl Verdict {
         match self {
             Self::Same => "same",
             Self::Differs => "DIFFERS",
+            Self::Failed => "FAILED",
             Self::Refused => "refused",
             Self::Trap => "trap",
         }
     }
+}
+
+/// A state that is not the recorded one.
+#[derive(Debug)]
+struct Difference(String);
+
+impl Error for Difference {}
+
+impl Display for Difference {
+    fn fmt(&self, formatter: &mut Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+/// How long a tick takes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Micros {
+    /// In the middle stretch.
+    p50: f64,
+    /// Over the whole session.
+    mean: f64,
 }
 
 /// What is known of a cart.
@@ -76,14 +106,14 @@ struct Outcome {
     ticks: u64,
     /// How many states were compared.
     compared: usize,
-    browser_micros: Option<f64>,
+    browser: Option<Micros>,
     native_micros: Option<f64>,
 }
 
 impl Outcome {
     fn new(cart: &Cart, verdict: Verdict, detail: impl Into<String>) -> Self {
         let (name, detail) = (cart.name.clone(), detail.into());
-        Self { name, verdict, detail, ticks: 0, compared: 0, browser_micros: None, native_micros: None }
+        Self { name, verdict, detail, ticks: 0, compared: 0, browser: None, native_micros: None }
     }
 
     fn cells(&self) -> Vec<String> {
@@ -93,13 +123,15 @@ impl Outcome {
             self.ticks.to_string(),
             self.compared.to_string(),
             self.verdict.word().into(),
-            number(self.browser_micros),
+            number(self.browser.map(|micros| micros.p50)),
+            number(self.browser.map(|micros| micros.mean)),
             number(self.native_micros),
         ]
     }
 
     fn rows(&self) -> impl Iterator<Item = Row> + '_ {
-        let measured = [("chromium", self.browser_micros), ("reenact", self.native_micros)];
+        let measured =
+            [("chromium", self.browser.map(|micros| micros.mean)), ("reenact", self.native_micros)];
         measured.into_iter().map(|(subject, micros)| Row {
             bench: "carts-browser",
             case: self.name.clone(),
@@ -117,6 +149,7 @@ impl Outcome {
             ("detail", json!(self.detail)),
             ("ticks", json!(self.ticks)),
             ("compared", json!(self.compared)),
+            ("browser_p50_micros", json!(self.browser.map(|micros| micros.p50))),
         ];
         extra.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
@@ -145,7 +178,7 @@ fn main() -> Result<ExitCode> {
 }
 
 fn print(outcomes: &[Outcome]) {
-    let head = ["cart", "ticks", "compared", "result", "browser us/tick", "native us/tick"];
+    let head = ["cart", "ticks", "compared", "result", "browser p50 us", "browser mean us", "native mean us"];
     let rows: Vec<_> = outcomes.iter().map(Outcome::cells).collect();
     print!("{}", table(&head, &rows));
     println!();
@@ -158,15 +191,16 @@ fn print(outcomes: &[Outcome]) {
         short(median(&values))
     };
     println!(
-        "{} of {} carts the same, {} differ, {} refused, {} trap by themselves; {} states compared; \
+        "{} of {} carts the same, {} differ, {} failed, {} refused, {} trap by themselves; {} states compared; \
          median cart {} us a tick in the browser, {} outside",
         count(Verdict::Same),
         outcomes.len(),
         count(Verdict::Differs),
+        count(Verdict::Failed),
         count(Verdict::Refused),
         count(Verdict::Trap),
         outcomes.iter().map(|outcome| outcome.compared).sum::<usize>(),
-        of(|outcome| outcome.browser_micros),
+        of(|outcome| outcome.browser.map(|micros| micros.mean)),
         of(|outcome| outcome.native_micros),
     );
 }
@@ -189,7 +223,9 @@ fn run_jobs(args: &Args, carts: &[Cart]) -> Result<Vec<Outcome>> {
                     Err(error) => {
                         // Whatever the cart did to the browser, the next one does not meet it.
                         page = Page::new(Browser::start().await?, server.address());
-                        Outcome::new(cart, Verdict::Differs, format!("{error:#}"))
+                        let differs = error.is::<Difference>();
+                        let verdict = if differs { Verdict::Differs } else { Verdict::Failed };
+                        Outcome::new(cart, verdict, format!("{error:#}"))
                     }
                 };
                 if progress.is_hidden() {
@@ -229,10 +265,10 @@ async fn run_cart(args: &Args, cart: &Cart, server: &Reenact, page: &Page) -> Re
         outcome.verdict = Verdict::Trap;
         document["end"]["detail"].as_str().unwrap_or_default().clone_into(&mut outcome.detail);
     }
-    let verdict = server.verdict(&session).await?;
-    ensure!(verdict["result"] == "verified", "the server says {verdict}");
+    let verdict = server.verdict_within(&session, VERDICT_MAX).await?;
+    ensure!(verdict["result"] == "verified", Difference(format!("the server says {verdict}")));
     let samples = draw(server.hashes(&session).await?, cart.seed());
-    outcome.browser_micros = compare_linear(page, &session, &samples).await?;
+    outcome.browser = compare_linear(page, &session, &samples).await?;
     compare_by_seek(page, &session, &samples).await?;
     outcome.compared = 2 * samples.len();
     outcome.native_micros = Some(native_micros(cart, outcome.ticks, server.home()).await?);
@@ -255,8 +291,8 @@ fn draw(mut hashes: Vec<(u32, String)>, seed: u64) -> Vec<(u32, String)> {
     hashes
 }
 
-/// Plays the session once; the microseconds of a tick in the middle stretch.
-async fn compare_linear(page: &Page, session: &str, samples: &[(u32, String)]) -> Result<Option<f64>> {
+/// Plays the session once, and says how long its ticks took.
+async fn compare_linear(page: &Page, session: &str, samples: &[(u32, String)]) -> Result<Option<Micros>> {
     let mut wanted = samples.to_vec();
     wanted.sort_unstable();
     let ticks: Vec<u32> = wanted.iter().map(|(tick, _)| *tick).collect();
@@ -265,9 +301,19 @@ async fn compare_linear(page: &Page, session: &str, samples: &[(u32, String)]) -
     for ((tick, hash), there) in wanted.iter().zip(&checked) {
         compare(*tick, hash, &there.hash, "playing")?;
     }
-    let micros: Vec<f64> =
-        checked.iter().filter(|there| there.tick > 0).map(|there| there.micros_per_tick).collect();
-    Ok((!micros.is_empty()).then(|| median(&micros)))
+    Ok(micros_of(&checked))
+}
+
+fn micros_of(checked: &[Checked]) -> Option<Micros> {
+    let last = checked.last()?.tick;
+    let mut before = 0;
+    let (mut stretches, mut total) = (Vec::new(), 0.0);
+    for there in checked.iter().filter(|there| there.tick > 0) {
+        stretches.push(there.micros_per_tick);
+        total += there.micros_per_tick * f64::from(there.tick - before);
+        before = there.tick;
+    }
+    (last > 0).then(|| Micros { p50: median(&stretches), mean: total / f64::from(last) })
 }
 
 /// Goes to each tick in the order in which they stand.
@@ -281,7 +327,8 @@ async fn compare_by_seek(page: &Page, session: &str, samples: &[(u32, String)]) 
 
 fn compare(tick: u32, recorded: &str, computed: &str, how: &str) -> Result<()> {
     if recorded != computed {
-        bail!("{how} in the browser gives {computed} at tick {tick}, {recorded} was recorded");
+        let words = format!("{how} in the browser gives {computed} at tick {tick}, {recorded} was recorded");
+        bail!(Difference(words));
     }
     Ok(())
 }
@@ -302,6 +349,14 @@ async fn native_micros(cart: &Cart, ticks: u64, folder: &Path) -> Result<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_mean_is_that_of_all_ticks_however_long_a_stretch_is() {
+        let at = |tick, micros_per_tick| Checked { tick, hash: String::new(), micros_per_tick };
+        let checked = [at(0, 0.0), at(10, 2.0), at(20, 8.0), at(100, 1.0)];
+        assert_eq!(micros_of(&checked), Some(Micros { p50: 2.0, mean: 1.8 }));
+        assert_eq!(micros_of(&checked[..1]), None);
+    }
 
     #[test]
     fn the_ticks_that_are_compared_are_all_different_and_the_last_is_among_them() {
