@@ -11,6 +11,7 @@ const ADVICE = {
   unknown_session: { title: 'There is no such session here', advice: 'Check the link; the session may be on another server.' },
   unknown_module: { title: 'This game is not here', advice: 'Upload its module in the library, then try again.' },
   unknown_blob: { title: 'A part of this session is not here', advice: 'The server has the session, though not everything that belongs to it.' },
+  foreign_origin: { title: 'The server answers pages of its own only', advice: 'Open the page at the address that the server prints.' },
   bad_request: { title: 'The address is not understood', advice: 'Check the link; an id or a hash in it is not one.' },
   too_large: { title: 'This is too large', advice: 'The server states its limit above.' },
   module_refused: { title: 'The module is refused', advice: 'Mend what is named above and build the module again.' },
@@ -30,7 +31,8 @@ const ADVICE = {
   superseded: { title: 'Another page records this session now', advice: 'Go on there, or play again here.' },
   tick_gap: { title: 'The server misses ticks', advice: 'What is not acknowledged is sent again once; if that does not help, play again.' },
   inputs_differ: { title: 'What was sent again is not what the server has', advice: 'Watch what was recorded, or play again.' },
-  recorder_full: { title: 'The store could not keep up', advice: 'The recording ends before the gap. Watch it, or play again.' },
+  recorder_full: { title: 'The store could not keep up', advice: 'Nothing is recorded over a gap: what is not acknowledged waits here, and the page tries again.' },
+  session_full: { title: 'The session is as large as one may be', advice: 'It ended there. Watch it, or play again.' },
   silent: { title: 'Nothing was sent for a while', advice: 'The recording resumes as soon as the game goes on.' },
   server_stopping: { title: 'The server is stopping', advice: 'The recording resumes when the server is back.' },
 

@@ -35,7 +35,7 @@ const GOOD_MILLIS_MIN = 30_000;
 const GAPS_MAX = 2;
 
 /** Refusals after which the same session can be resumed without anybody's help. */
-const PASSING = new Set(['server_stopping', 'store_full', 'store_unavailable', 'store_poisoned', 'busy', 'tick_gap']);
+const PASSING = new Set(['server_stopping', 'store_full', 'store_unavailable', 'store_poisoned', 'busy', 'recorder_full', 'tick_gap']);
 
 export class Recorder {
   /**
