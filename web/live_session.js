@@ -38,6 +38,8 @@ const FOLLOWING = {
 };
 
 const HASH_EVERY = 60;
+const SESSION_TRIES = 20;
+const SESSION_WAIT_MILLIS = 100;
 /** Of one whom nobody looks at any more. @type {Handlers} */
 const NOBODY = { takeInputs: () => ({ rows: [], bots: [] }), onPhase() {}, onChange() {}, onPicture() {}, onRows() {} };
 
@@ -95,7 +97,7 @@ export class LiveSession {
     if (!this.isAwaited) return;
     let session;
     try {
-      session = await api.session(this.recorder.session);
+      session = await this.awaitSession();
     } catch (error) {
       if (this.isAwaited) this.endFailed(explain(error));
       return;
@@ -109,6 +111,19 @@ export class LiveSession {
       onRan: (ran) => this.onRan(ran),
       onFailed: (code, detail) => this.onGameGone(code, detail),
     });
+  }
+
+  /** The session that was just made: the server's list of sessions may be a moment behind its recorder. */
+  async awaitSession() {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await api.session(this.recorder.session);
+      } catch (error) {
+        const isLate = error instanceof api.ApiError && error.code === 'unknown_session';
+        if (!isLate || !this.isAwaited || tries === SESSION_TRIES) throw error;
+      }
+      await new Promise((resolve) => setTimeout(resolve, SESSION_WAIT_MILLIS));
+    }
   }
 
   /** @param {string | null} hash @param {Frame | null} picture */
