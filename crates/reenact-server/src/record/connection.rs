@@ -154,7 +154,7 @@ struct Connection<'a> {
     recorder: Recorder,
     /// When something last came from the recorder.
     heard: Instant,
-    /// Since when nothing is read because too much waits for the store.
+    /// Nothing is read because too much waits for the store, which has until then to take something.
     stalled: Option<Instant>,
     /// Whether what the recorder holds is to be appended, however little it is.
     flush_due: bool,
@@ -275,7 +275,10 @@ impl Connection<'_> {
         appended: Appended,
     ) -> (SessionWriter, Option<Close>) {
         match appended.result {
-            Ok(()) => self.app.note(None),
+            Ok(()) => {
+                self.app.note(None);
+                self.stalled = self.stalled.map(|_| Instant::now() + STALL_TIMEOUT);
+            }
             Err(WriteError::SessionFull { .. }) => {
                 let close = end_full(&self.app, &self.session, &mut writer).await;
                 return (writer, Some(close));
