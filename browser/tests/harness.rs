@@ -13,6 +13,12 @@ async fn errors_on_the_console_are_heard() -> Result<()> {
             ("Promise.reject(new Error('broken')); await new Promise((done) => setTimeout(done))", "broken"),
             ("document.body.append(Object.assign(document.createElement('script'), { text: '1' }))", "Content Security"),
             ("await fetch('/nowhere')", "404"),
+            // A page's script does not run in a worker.
+            (
+                "const worker = new Worker('/web/main.js', { type: 'module' }); \
+                 await new Promise((done) => { worker.onerror = done; })",
+                "document",
+            ),
         ] {
             page.call(script, Vec::new()).await?;
             let errors = page.browser.console_errors().await?;
