@@ -112,7 +112,7 @@ export class LibraryView {
     this.notReady?.remove();
     this.notReady = undefined;
     if (isReady || this.isClosed) return;
-    this.notReady = noticeElement(noticeOf('busy', { tone: 'warn', title: 'The server takes no recordings at the moment', advice: 'Sessions that are here can be watched. Playing begins again when the server is ready.' }));
+    this.notReady = noticeElement(noticeOf('busy', { tone: 'warn', title: 'The server takes no recordings at the moment', advice: 'Sessions that are here can be watched. Play to try whether it takes one again.' }));
     this.notices.append(this.notReady);
   }
 

@@ -227,51 +227,6 @@ function writeWord(bytes, at, word) {
 }
 
 /**
- * Reads one input frame.
- * @param {Schema} schema
- * @param {Uint8Array} bytes
- * @returns {{ tick: number, inputs: Inputs }}
- */
-export function readFrame(schema, bytes) {
-  const reader = new ByteReader(bytes, 'input frame');
-  if (bytes.length !== schema.frameBytes) {
-    throw reader.error(`${bytes.length} bytes, where a frame has ${schema.frameBytes}`);
-  }
-  const tick = reader.u32('tick');
-  const shape = reader.u32('participants and stride');
-  if (shape !== schema.participants + schema.strideBytes * 65_536) {
-    throw new DecodeError('input frame', 4, 'participants or stride are not those of the session');
-  }
-  const inputs = new Inputs(schema);
-  inputs.present.set([reader.u32('present'), reader.u32('present')]);
-  inputs.values.forEach((_, n) => {
-    const column = schema.columns[n % schema.columns.length];
-    inputs.values[n] = readValue(column, reader.take(column.bytes, 'row'), 0);
-  });
-  checkAbsent(inputs);
-  return { tick, inputs };
-}
-
-/**
- * Equal inputs are equal bytes: bits of participants that there are none of, and values of absent ones, are 0.
- * @param {Inputs} inputs
- */
-function checkAbsent({ schema, present, values }) {
-  const columns = schema.columns.length;
-  for (let participant = 0; participant < PARTICIPANTS_MAX; participant += 1) {
-    const bit = (present[participant >>> 5] >>> (participant & 31)) & 1;
-    if (bit === 1 && participant >= schema.participants) {
-      throw new DecodeError('input frame', 8, `participant ${participant} in a session of ${schema.participants}`);
-    }
-    const row = values.subarray(participant * columns, (participant + 1) * columns);
-    if (bit === 0 && row.some((value) => value !== 0)) {
-      const offset = FRAME_HEAD_BYTES + participant * schema.strideBytes;
-      throw new DecodeError('input frame', offset, `values of participant ${participant}, who is absent`);
-    }
-  }
-}
-
-/**
  * The rows of a span of ticks: what changed.
  * @typedef {object} Block
  * @property {number} firstTick

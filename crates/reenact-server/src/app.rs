@@ -16,9 +16,9 @@ use crate::error::{ApiError, Code, chain};
 use crate::keyframer::{Keyframer, keyframes_of};
 use crate::library::{Entry, Library};
 use crate::limits::{COMPILATIONS_MAX, EVENTS_PER_READ, READERS_MAX, UPLOADS_MAX};
-use crate::modules::{Modules, lock};
+use crate::modules::Modules;
 use crate::record::recorders::Recorders;
-use crate::work::blocking;
+use crate::work::{blocking, lock};
 
 #[derive(Debug)]
 pub(crate) struct App {

@@ -45,11 +45,6 @@ impl From<SocketError> for ClientError {
     }
 }
 
-/// Bytes of frames that may wait for their acknowledgement, and the fewest ticks that are allowed whatever
-/// their size: together they stay below what a server holds for a recorder.
-const WINDOW_BYTES: usize = 1 << 20;
-const WINDOW_TICKS_MIN: usize = 600;
-
 /// One connection that records one session.
 #[derive(Debug)]
 pub struct RecorderClient {
@@ -89,16 +84,11 @@ impl RecorderClient {
     }
 
     /// Records the inputs of a tick. They leave with the next hash, mark or [`flush`](Self::flush), and when
-    /// a message is full. Whoever plays faster than the server stores waits here.
+    /// a message is full. Whoever plays faster than the server stores waits there: the server reads no more.
     ///
     /// # Errors
     /// The connection is lost, or the server refuses.
     pub async fn record(&mut self, tick: Tick, inputs: Inputs) -> Result<(), ClientError> {
-        let window = (WINDOW_BYTES / self.schema.frame_bytes()).max(WINDOW_TICKS_MIN) as u32;
-        while tick.0 - self.acknowledged.0.min(tick.0) > window {
-            self.flush().await?;
-            self.answer().await?;
-        }
         self.waiting.push_back((tick, inputs));
         if (self.waiting.len() + 1) * self.schema.frame_bytes() >= MESSAGE_BYTES_MAX {
             self.flush().await?;

@@ -154,3 +154,21 @@ fn secret(path: &Path) -> Result<[u8; 32], DataError> {
     std::fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed)?;
     Ok(secret)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_flip_and_every_cut_of_a_secret_is_seen() {
+        let secret = [7; 32];
+        let bytes = [secret, *blake3::hash(&secret).as_bytes()].concat();
+        assert_eq!(read_secret(&bytes), Some(secret));
+        for bit in 0..bytes.len() * 8 {
+            let mut other = bytes.clone();
+            other[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(read_secret(&other), None, "bit {bit}");
+        }
+        assert!((0..bytes.len()).all(|length| read_secret(&bytes[..length]).is_none()));
+    }
+}

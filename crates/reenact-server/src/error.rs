@@ -3,9 +3,9 @@
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use reenact_store::ReadError;
 use reenact_store::blob::BlobError;
 use reenact_store::session::LoadError;
-use reenact_store::{AppendError, ReadError};
 use serde::Serialize;
 use thiserror::Error;
 
@@ -25,12 +25,9 @@ pub enum Code {
     ForeignOrigin,
     TooLarge,
     ModuleRefused,
-    ModuleMissing,
     NotReplayable,
     Busy,
-    StoreFull,
     StoreUnavailable,
-    StorePoisoned,
     Internal,
 }
 
@@ -53,17 +50,10 @@ impl Code {
             Self::ModuleRefused => {
                 ("module_refused", StatusCode::UNPROCESSABLE_ENTITY, "The module is refused")
             }
-            Self::ModuleMissing => {
-                ("module_missing", StatusCode::CONFLICT, "The session's module is not here")
-            }
             Self::NotReplayable => ("not_replayable", StatusCode::CONFLICT, "The session cannot be replayed"),
             Self::Busy => ("busy", StatusCode::SERVICE_UNAVAILABLE, "Too much is under way"),
-            Self::StoreFull => ("store_full", StatusCode::SERVICE_UNAVAILABLE, "The event store is full"),
             Self::StoreUnavailable => {
                 ("store_unavailable", StatusCode::SERVICE_UNAVAILABLE, "The event store does not answer")
-            }
-            Self::StorePoisoned => {
-                ("store_poisoned", StatusCode::SERVICE_UNAVAILABLE, "The event store takes no more events")
             }
             Self::Internal => ("internal", StatusCode::INTERNAL_SERVER_ERROR, "Something here is broken"),
         }
@@ -136,18 +126,6 @@ impl From<ReadError> for ApiError {
     }
 }
 
-impl From<AppendError> for ApiError {
-    fn from(error: AppendError) -> Self {
-        let code = match error {
-            AppendError::Full { .. } => Code::StoreFull,
-            AppendError::Unavailable { .. } => Code::StoreUnavailable,
-            AppendError::Poisoned { .. } => Code::StorePoisoned,
-            _ => Code::Internal,
-        };
-        Self::new(code, chain(&error))
-    }
-}
-
 impl From<LoadError> for ApiError {
     fn from(error: LoadError) -> Self {
         match error {
@@ -167,7 +145,6 @@ impl From<BlobError> for ApiError {
 impl From<ModuleError> for ApiError {
     fn from(error: ModuleError) -> Self {
         let code = match &error {
-            ModuleError::Missing { .. } => Code::ModuleMissing,
             ModuleError::Blob(_) => Code::Internal,
             ModuleError::Full { .. } => Code::Busy,
             _ => Code::ModuleRefused,

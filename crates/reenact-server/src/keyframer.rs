@@ -14,35 +14,26 @@ use reenact::verify::Obstacle;
 use reenact::{
     Attachments, Failure, Player, Replay, Simulation, StateHash, Tick, Verdict, Verifier, replay_from_session,
 };
-use reenact_store::EventStore;
-use reenact_store::blob::BlobDir;
 use reenact_store::derived::DerivedDir;
 use reenact_store::session::{SessionId, load};
 use reenact_wasm::{StartError, WasmSimulation};
 use tokio::runtime::Handle;
 
+use crate::data::DataDir;
 use crate::documents::{KeyframeDocument, KeyframesDocument, VerdictDocument};
 use crate::error::chain;
 use crate::limits::{KEYFRAME_BYTES_MAX, KEYFRAME_JOBS_MAX, KEYFRAMER_TIMEOUT, SIMULATION_STACK_BYTES};
-use crate::modules::{ModuleError, Modules, lock};
+use crate::modules::ModuleError;
+use crate::work::lock;
 
 /// Takes keyframes of the sessions it is told of, one after the other.
 #[derive(Debug)]
 pub struct Keyframer {
-    jobs: SyncSender<SessionId>,
+    /// None once the server stops.
+    jobs: Mutex<Option<SyncSender<SessionId>>>,
     waiting: Arc<Mutex<HashSet<SessionId>>>,
     stop: Arc<AtomicBool>,
     thread: Mutex<Option<JoinHandle<()>>>,
-}
-
-/// What the keyframer works with.
-#[derive(Clone, Debug)]
-pub(crate) struct Workshop {
-    pub(crate) store: Arc<dyn EventStore>,
-    pub(crate) modules: Arc<Modules>,
-    pub(crate) blobs: Arc<BlobDir>,
-    /// The lists of keyframes, by session.
-    pub(crate) lists: Arc<DerivedDir>,
 }
 
 impl Keyframer {
@@ -50,43 +41,40 @@ impl Keyframer {
     ///
     /// # Errors
     /// The system gives no thread.
-    pub(crate) fn start(workshop: Workshop, runtime: Handle) -> std::io::Result<Self> {
+    pub(crate) fn start(data: DataDir, runtime: Handle) -> std::io::Result<Self> {
         let (jobs, queue) = sync_channel(KEYFRAME_JOBS_MAX);
         let (waiting, stop) = (Arc::default(), Arc::new(AtomicBool::new(false)));
         let thread = std::thread::Builder::new().name("keyframer".into()).stack_size(SIMULATION_STACK_BYTES);
-        let worker = Worker { workshop, runtime, waiting: Arc::clone(&waiting), stop: Arc::clone(&stop) };
+        let worker = Worker { data, runtime, waiting: Arc::clone(&waiting), stop: Arc::clone(&stop) };
         let thread = thread.spawn(move || worker.run(&queue))?;
-        Ok(Self { jobs, waiting, stop, thread: Mutex::new(Some(thread)) })
+        Ok(Self { jobs: Mutex::new(Some(jobs)), waiting, stop, thread: Mutex::new(Some(thread)) })
     }
 
     /// Asks for the keyframes of an ended session. When too many wait, it is left for the next start of the
     /// server: a keyframe is never needed.
     pub fn take(&self, session: &SessionId) {
-        if lock(&self.waiting).insert(session.clone()) && self.jobs.try_send(session.clone()).is_err() {
+        if !lock(&self.waiting).insert(session.clone()) {
+            return;
+        }
+        let sent = lock(&self.jobs).as_ref().is_some_and(|jobs| jobs.try_send(session.clone()).is_ok());
+        if !sent {
             lock(&self.waiting).remove(session);
         }
     }
 
-    /// How many sessions wait, the one under way among them.
-    pub fn waiting(&self) -> usize {
-        lock(&self.waiting).len()
-    }
-
-    /// Ends the work at the next keyframe, and waits for that.
+    /// Ends the work at the next tick, and waits for that.
     pub(crate) fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
-        // An id that no session has wakes the thread, if it sleeps; a full queue keeps it awake.
-        if let Some(thread) = lock(&self.thread).take() {
-            while !thread.is_finished() {
-                let _full = self.jobs.try_send(SessionId::generate());
-                std::thread::sleep(std::time::Duration::from_millis(1));
-            }
-        }
+        // Without a sender the thread waits for nothing more.
+        lock(&self.jobs).take();
+        let thread = lock(&self.thread).take();
+        // A thread that has panicked has ended, too.
+        let _ended = thread.map(JoinHandle::join);
     }
 }
 
 struct Worker {
-    workshop: Workshop,
+    data: DataDir,
     runtime: Handle,
     waiting: Arc<Mutex<HashSet<SessionId>>>,
     stop: Arc<AtomicBool>,
@@ -104,7 +92,7 @@ impl Worker {
             if let Ok(Some(list)) = self.take(&session) {
                 let json = serde_json::to_vec(&list).expect("a list has text keys and whole numbers");
                 // A list that cannot be kept is made again when the server starts.
-                let _unkept = self.workshop.lists.put(session.stream(), &json);
+                let _unkept = self.data.lists.put(session.stream(), &json);
             }
             lock(&self.waiting).remove(&session);
         }
@@ -112,7 +100,7 @@ impl Worker {
 
     /// The keyframes of a session; `None` if it has not ended, or is not there.
     fn take(&self, session: &SessionId) -> Result<Option<KeyframesDocument>, Stopped> {
-        let loaded = self.runtime.block_on(load(&*self.workshop.store, session));
+        let loaded = self.runtime.block_on(load(&*self.data.store, session));
         let Ok((_, payloads)) = loaded else { return Ok(None) };
         if !matches!(payloads.last(), Some(SessionPayload::Ended(_))) {
             return Ok(None);
@@ -131,7 +119,7 @@ impl Worker {
 
     /// The simulation; `None` if only this server lacks what it takes, so that another try may succeed.
     fn simulation_of(&self, replay: &Replay) -> Option<Result<WasmSimulation, String>> {
-        let module = match self.workshop.modules.of_session(&replay.started) {
+        let module = match self.data.modules.of_session(&replay.started) {
             Ok(module) => module,
             Err(ModuleError::Missing { .. } | ModuleError::Blob(_)) => return None,
             Err(error) => return Some(Err(chain(&error))),
@@ -155,7 +143,7 @@ impl Worker {
             simulation.save(&mut state);
             let hash = StateHash::of(&state);
             // Without it, seeking takes longer; nothing else.
-            if self.workshop.blobs.put(&state).is_ok() {
+            if self.data.blobs.put(&state).is_ok() {
                 list.push(KeyframeDocument { tick: tick.0, state: hash.to_string(), bytes: state.len() });
             }
         };

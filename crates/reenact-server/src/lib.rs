@@ -27,7 +27,7 @@
 //! - [`record`]: the recording protocol, and one connection of it
 //! - `http`, [`documents`], [`error`]: routes, what they say, and how they fail
 //! - [`client`], [`play`], [`demo`]: the other end of a recording
-//! - `work`: where to do what takes long
+//! - `work`: where to do what takes long, and how to lock
 //! - [`limits`]: every limit, in one place
 
 mod app;

@@ -11,7 +11,7 @@ use reenact_store::{Checkpoint, Event, EventStore, ReadError, Timestamp};
 
 use crate::documents::{EndDocument, SummaryDocument, console_and_module};
 use crate::limits::EVENTS_PER_READ;
-use crate::modules::lock;
+use crate::work::lock;
 
 /// What is known of each session. Ids begin with the time, so that they are in order of their start.
 #[derive(Debug, Default)]
@@ -132,7 +132,7 @@ impl Entry {
             (None, false) => "interrupted",
         };
         SummaryDocument {
-            session: session.stream().as_str().into(),
+            session: session.to_string(),
             game: self.started.game.clone(),
             console,
             module,

@@ -2,17 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use reenact::session::{Limits, SessionStarted, SimulationId, WasmId};
 use reenact::{ModuleHash, StateHash};
 use reenact_store::blob::{BlobDir, BlobError, BlobHash};
 use reenact_wasm::rewrite::{REWRITER_VERSION, RewriteLimits, rewrite};
-use reenact_wasm::{AdmitError, Engine, EngineError, Module, OpenError, StartError};
+use reenact_wasm::{AdmitError, Engine, EngineError, Module, OpenError};
 use thiserror::Error;
 
 use crate::documents::ModuleDocument;
 use crate::limits::{COMPILED_MAX, MODULES_MAX};
+use crate::work::lock;
 
 /// Why a module cannot be used.
 #[derive(Debug, Error)]
@@ -38,9 +39,6 @@ pub enum ModuleError {
     /// The session cannot be run here.
     #[error("the session cannot be run here")]
     Open(#[from] OpenError),
-    /// Its simulation does not begin.
-    #[error("the simulation does not begin")]
-    Start(#[from] StartError),
     /// Its file cannot be read or written.
     #[error("failed to keep or read a module")]
     Blob(#[from] BlobError),
@@ -228,11 +226,6 @@ fn limits_of(limits: Limits) -> RewriteLimits {
 fn describe(bytes: &[u8]) -> Result<ModuleDocument, AdmitError> {
     let rewritten = rewrite(bytes, &limits_of(Limits::default()))?;
     Ok(ModuleDocument::new(ModuleHash::of(bytes).to_string(), bytes.len(), &rewritten))
-}
-
-/// Nothing that is held while a lock is taken can panic half-way.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A state's blob has the state's hash.

@@ -15,7 +15,7 @@ use tokio::time::{sleep, timeout};
 use crate::app::App;
 use crate::data::{DataDir, DataError};
 use crate::http;
-use crate::keyframer::{Keyframer, Workshop};
+use crate::keyframer::Keyframer;
 use crate::library::Library;
 use crate::limits::{CLOSE_TIMEOUT, DRAIN_TIMEOUT, REQUESTS_TIMEOUT, RETRY_AFTER};
 
@@ -137,13 +137,7 @@ impl Server {
             torn_bytes: 0,
             elapsed: begin.elapsed(),
         };
-        let workshop = Workshop {
-            store: Arc::clone(&data.store),
-            modules: Arc::clone(&data.modules),
-            blobs: Arc::clone(&data.blobs),
-            lists: Arc::clone(&data.lists),
-        };
-        let keyframer = Keyframer::start(workshop, Handle::current()).map_err(ServeError::Run)?;
+        let keyframer = Keyframer::start(data.clone(), Handle::current()).map_err(ServeError::Run)?;
         let app = Arc::new(App::new(data, library, keyframer, address.ip().is_loopback()));
         app.take_missing_keyframes();
         let follower = tokio::spawn(follow(Arc::clone(&app), checkpoint));

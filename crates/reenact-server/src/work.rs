@@ -1,4 +1,6 @@
-//! Work that would hold others up, where it does not.
+//! Work that would hold others up, where it does not; and locks.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::runtime::Handle;
 
@@ -19,4 +21,9 @@ pub(crate) async fn off_the_runtime<T: Send + 'static>(
     let handle = Handle::current();
     let work = tokio::task::spawn_blocking(move || handle.block_on(work));
     work.await.map_err(|panic| ApiError::internal(&panic))
+}
+
+/// Nothing that is held while a lock is taken can panic half-way.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

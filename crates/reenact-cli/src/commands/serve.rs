@@ -114,16 +114,17 @@ fn describe(server: &Server, place: &Place) -> String {
     if recovered.events == 0 {
         return format!("{data} is new");
     }
-    let torn = match recovered.torn_bytes {
-        0 => String::new(),
-        bytes => format!("; {bytes} bytes of a write that was never acknowledged are gone"),
+    // A log opens only if everything is there that it is known to have held.
+    let lost = match recovered.torn_bytes {
+        0 => "0 lost".to_owned(),
+        bytes => format!("{bytes} bytes of an interrupted write cut off"),
     };
     let sessions = match recovered.sessions {
         1 => "1 session".to_owned(),
         many => format!("{many} sessions"),
     };
     format!(
-        "recovered {} events of {sessions} from {data} in {:.0} ms, 0 lost{torn}",
+        "recovered {} events of {sessions} from {data} in {:.0} ms, {lost}",
         recovered.events,
         recovered.elapsed.as_secs_f64() * 1_000.0,
     )

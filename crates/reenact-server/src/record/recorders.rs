@@ -9,7 +9,7 @@ use tokio::time::{Instant, timeout_at};
 
 use super::refusal::{Refusal, RefusalCode};
 use crate::limits::{RECORDERS_MAX, TAKEOVER_TIMEOUT};
-use crate::modules::lock;
+use crate::work::lock;
 
 /// The recorders that are attached.
 #[derive(Clone, Debug, Default)]

@@ -169,3 +169,19 @@ async fn pages_of_other_sites_are_refused_and_every_answer_is_guarded() {
     assert_eq!(get(server.address, &format!("/v1/blobs/{state}")).await.status, 404);
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_server_begins_on_loopback_alone_and_with_a_whole_secret() {
+    let (folder, server) = fresh().await;
+    server.stop().await;
+    let mut config = reenact_server::Config::new(folder.path());
+    config.address = "0.0.0.0:0".parse().unwrap();
+    let error = reenact_server::Server::open(config).await.unwrap_err();
+    assert!(matches!(error, reenact_server::ServeError::NotLoopback { .. }), "{error}");
+    let secret = folder.path().join("secret");
+    let mut bytes = std::fs::read(&secret).unwrap();
+    bytes[7] ^= 1;
+    std::fs::write(&secret, bytes).unwrap();
+    let error = reenact_server::DataDir::open(folder.path()).unwrap_err();
+    assert!(matches!(error, reenact_server::DataError::Secret { .. }), "{error}");
+}

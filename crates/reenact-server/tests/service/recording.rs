@@ -1,5 +1,7 @@
 //! Recording: what is said once is kept, what is said again is compared, and everything ends with a word.
 
+use std::time::Duration;
+
 use reenact::{Tick, Verdict};
 use reenact_server::record::protocol::Opening;
 use reenact_server::record::refusal::RefusalCode;
@@ -42,13 +44,16 @@ async fn keyframes_and_a_verdict_come_once_the_session_has_ended() {
     let before = get(server.address, &address).await.json();
     assert_eq!((&before["verdict"], before["keyframes"].as_array().unwrap().len()), (&().into(), 0));
     game.end(client).await.unwrap();
-    let list = loop {
-        let list = get(server.address, &address).await.json();
-        if !list["verdict"].is_null() {
-            break list;
+    let list = async {
+        loop {
+            let list = get(server.address, &address).await.json();
+            if !list["verdict"].is_null() {
+                break list;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
     };
+    let list = tokio::time::timeout(Duration::from_secs(30), list).await.unwrap();
     assert_eq!(list["verdict"], serde_json::json!({"result": "verified", "ticks": 1_300, "hashes": 23}));
     let keyframes = list["keyframes"].as_array().unwrap();
     let ticks: Vec<_> = keyframes.iter().map(|keyframe| keyframe["tick"].as_u64().unwrap()).collect();
