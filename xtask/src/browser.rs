@@ -22,7 +22,7 @@ pub(crate) fn run(shell: &Shell, name: &str, args: &[OsString]) -> Result<ExitCo
     let obstacle = tools.obstacle(PART);
     ensure!(obstacle.is_none(), "{}", obstacle.unwrap_or_default());
     let program = build_command(shell)?;
-    let mut cargo = bench::cargo_run(shell, PART, "reenact-browser", name)?;
+    let mut cargo = bench::cargo_run(shell, PART, "reenact-browser", name, &[])?;
     let status = cargo.env("REENACT_BIN", program).args(args).status()?;
     Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

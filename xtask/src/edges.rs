@@ -12,7 +12,7 @@ const EDGES: [(&str, &[&str]); 6] = [
     ("reenact-store", &["reenact"]),
     ("reenact-wasm", &["reenact"]),
     ("reenact-server", &["reenact", "reenact-store", "reenact-wasm"]),
-    ("reenact-cli", &["reenact", "reenact-server", "reenact-wasm"]),
+    ("reenact-cli", &["reenact", "reenact-server", "reenact-store", "reenact-wasm"]),
     (TESTKIT, &["reenact", "reenact-store"]),
 ];
 

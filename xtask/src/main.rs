@@ -49,7 +49,7 @@ enum Task {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         args: Vec<OsString>,
     },
-    /// Run a benchmark of bench/: NAME [--quick] [--json FILE] [--carts DIR]
+    /// Run a benchmark of bench/ or bench/store/: NAME [--quick] [--json FILE] [--carts DIR]
     Bench {
         /// Which one
         name: String,

@@ -27,15 +27,18 @@ pub(crate) struct Part {
 /// is built already when it runs, in the profile of development, and what it needs in no other.
 const HOUSE: [&str; 4] = ["--release", "--workspace", "--exclude", "xtask"];
 const ITSELF: [&str; 2] = ["--package", "xtask"];
+/// Only here: whether it can run is found out when it does, and not before.
+const POWER_CUTS: [&str; 5] = ["--release", "--package", "reenact-store", "--test", "power_cut"];
 
 /// All parts, in the order in which they run.
-pub(crate) const PARTS: [Part; 11] = [
+pub(crate) const PARTS: [Part; 12] = [
     Part { name: "format", run: format },
     Part { name: "clippy", run: clippy },
     Part { name: "docs", run: docs },
     Part { name: "edges", run: |context| Ok(verdict(&edges::violations(&context.shell.root)?)) },
     Part { name: "proto", run: |context| proto::run(&context.shell.root, true).map(|()| Outcome::passed()) },
     Part { name: "tests", run: tests },
+    Part { name: "power", run: power },
     Part { name: "sdk", run: sdk },
     Part { name: "games", run: games },
     Part { name: "bench", run: bench },
@@ -71,15 +74,19 @@ fn format(context: &Context<'_>) -> Result<Outcome> {
 }
 
 fn clippy(context: &Context<'_>) -> Result<Outcome> {
-    let clippy = |packages: &[&str]| {
-        let args = [&["clippy"], packages, &["--all-targets", "--", "-D", "warnings"]].concat();
+    let clippy = |targets: &[&str]| {
+        let args = [&["clippy"], targets, &["--", "-D", "warnings"]].concat();
         context.shell.command("", "cargo", &args)
     };
+    let all_of = |packages: &[&str]| clippy(&[packages, &["--all-targets"]].concat());
     let guest =
         |folder| context.shell.command(folder, "cargo", &["clippy", "--all-targets", "--", "-D", "warnings"]);
     let guests =
         GUEST_WORKSPACES.into_iter().filter(|folder| has_workspace(context.shell, folder)).map(guest);
-    all(context.shell, [clippy(&HOUSE), clippy(&ITSELF)].into_iter().chain(guests).collect())
+    all(
+        context.shell,
+        [all_of(&HOUSE), clippy(&POWER_CUTS), all_of(&ITSELF)].into_iter().chain(guests).collect(),
+    )
 }
 
 /// The workspace of benchmarks is in order, and its check of a folder of carts holds for our own cart.
@@ -94,6 +101,8 @@ fn bench(context: &Context<'_>) -> Result<Outcome> {
         context.shell,
         vec![
             cargo(&["fmt", "--check"]),
+            // The stores that are measured beside ours are not built: they take longer than all else together.
+            context.shell.command("bench/store", "cargo", &["fmt", "--check"]),
             cargo(&["clippy", "--release", "--all-targets", "--", "-D", "warnings"]),
             cargo(&[
                 "run",
@@ -132,6 +141,13 @@ fn tests(context: &Context<'_>) -> Result<Outcome> {
     // nextest does not run the examples in documentation.
     outcome.add(cargo_test(context.shell, "", &[&HOUSE[..], &["--doc", "--no-fail-fast"]].concat())?);
     Ok(outcome)
+}
+
+fn power(context: &Context<'_>) -> Result<Outcome> {
+    match context.tools.obstacle("power") {
+        Some(reason) => Ok(Outcome::not_run("power cuts", reason)),
+        None => cargo_test(context.shell, "", &POWER_CUTS),
+    }
 }
 
 fn cargo_test(shell: &Shell, folder: &str, args: &[&str]) -> Result<Outcome> {

@@ -1,8 +1,8 @@
 //! The `reenact` command: record a game once; replay any moment of it, bit for bit, for ever.
 //!
 //! One file a verb in `commands`; each parses its arguments, calls the library and says what came of it.
-//! Data goes to standard output, progress and errors to standard error. Exit codes: 0 fine, 1 diverged or
-//! failed, 2 wrong usage, 125 nothing can be said (so that `git bisect run` skips it).
+//! Data goes to standard output, progress and errors to standard error. Exit codes: 0 fine, 1 diverged, damaged
+//! or failed, 2 wrong usage, 125 nothing can be said (so that `git bisect run` skips it).
 
 mod commands;
 mod files;
@@ -24,7 +24,9 @@ use output::{Exit, Fault, Output};
     version,
     about = "Record a game once; replay any moment of it, bit for bit, for ever."
 )]
-#[command(after_help = "Exit codes: 0 fine, 1 diverged or failed, 2 wrong usage, 125 nothing can be said.")]
+#[command(
+    after_help = "Exit codes: 0 fine, 1 diverged, damaged or failed, 2 wrong usage, 125 nothing can be said."
+)]
 struct Args {
     /// Print one JSON document instead of text
     #[arg(long, global = true)]
@@ -41,6 +43,7 @@ enum Command {
     Verify(commands::verify::Args),
     Inspect(commands::inspect::Args),
     ExportSession(commands::export_session::Args),
+    Log(commands::log::Args),
     Serve(commands::serve::Args),
     Demo(commands::serve::DemoArgs),
 }
@@ -84,6 +87,7 @@ fn run(args: Args) -> Exit {
         Command::Verify(args) => commands::verify::run(&args, &output),
         Command::Inspect(args) => commands::inspect::run(&args, &output),
         Command::ExportSession(args) => commands::export_session::run(&args, &output),
+        Command::Log(args) => commands::log::run(&args, &output),
         Command::Serve(args) => commands::serve::serve(&args, &output),
         Command::Demo(args) => commands::serve::demo(&args, &output),
     };

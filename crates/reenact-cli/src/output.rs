@@ -10,7 +10,7 @@ use serde::Serialize;
 pub(crate) enum Exit {
     /// Everything is as it should be.
     Fine = 0,
-    /// A divergence was found, or the work failed.
+    /// A divergence or damage was found, or the work failed.
     Diverged = 1,
     /// The arguments make no sense.
     Usage = 2,
@@ -57,12 +57,17 @@ impl Output {
 
     /// Prints a result: `text` for people, or `document`, whose schema is `reenact.{name}.v1`.
     pub(crate) fn result(&self, name: &str, text: &str, document: &impl Serialize) {
+        self.line(name, text, document);
+    }
+
+    /// As [`result`](Self::result), of one of many; false if nobody reads any more.
+    pub(crate) fn line(&self, name: &str, text: &str, document: &impl Serialize) -> bool {
         if self.json {
             let tagged = Tagged { schema: format!("reenact.{name}.v1"), document };
             let line = serde_json::to_string(&tagged).expect("documents have text keys and finite numbers");
-            print_line(&line);
+            print_line(&line)
         } else {
-            print_line(&plain(text));
+            print_line(&plain(text))
         }
     }
 
@@ -93,16 +98,16 @@ fn plain(text: &str) -> String {
     text.chars().map(escape).collect()
 }
 
-/// A reader that has gone away, as `head` does, is no error; anything else leaves the result unsaid.
-fn print_line(line: &str) {
+/// A reader that has gone away, as `head` does, is no error, but gets no more; anything else leaves the result unsaid.
+fn print_line(line: &str) -> bool {
     let mut stdout = std::io::stdout().lock();
-    let printed = writeln!(stdout, "{line}").and_then(|()| stdout.flush());
-    if let Err(error) = printed.or_else(|error| match error.kind() {
-        ErrorKind::BrokenPipe => Ok(()),
-        _ => Err(error),
-    }) {
-        say(&format!("error: print the result: {error}"));
-        std::process::exit(i32::from(Exit::CannotTell as u8));
+    match writeln!(stdout, "{line}").and_then(|()| stdout.flush()) {
+        Ok(()) => true,
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => false,
+        Err(error) => {
+            say(&format!("error: print the result: {error}"));
+            std::process::exit(i32::from(Exit::CannotTell as u8));
+        }
     }
 }
 

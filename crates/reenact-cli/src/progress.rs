@@ -5,7 +5,7 @@ use std::time::Duration;
 use indicatif::{ProgressBar, ProgressStyle};
 use reenact::Tick;
 
-/// A bar that counts ticks; it hides itself where standard error is no terminal.
+/// A bar that counts ticks or bytes; it hides itself where standard error is no terminal.
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
@@ -18,6 +18,22 @@ impl Progress {
         bar.set_message(what.to_owned());
         bar.enable_steady_tick(Duration::from_millis(200));
         Self(bar)
+    }
+
+    /// `what` is being done to bytes, of which the first report says how many there are.
+    pub(crate) fn bytes(what: &str) -> Self {
+        let bar = ProgressBar::new(0);
+        let template = "{msg} {wide_bar} {bytes}/{total_bytes}, {eta} left";
+        let style = ProgressStyle::with_template(template).expect("the template is a constant that parses");
+        bar.set_style(style);
+        bar.set_message(what.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(200));
+        Self(bar)
+    }
+
+    pub(crate) fn at_bytes(&self, done: u64, all: u64) {
+        self.0.set_length(all);
+        self.0.set_position(done);
     }
 
     /// Something is being done, and nobody knows for how long.

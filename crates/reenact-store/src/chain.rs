@@ -105,29 +105,105 @@ fn write_name(name: &str, out: &mut Vec<u8>) {
     out.extend_from_slice(name.as_bytes());
 }
 
+/// What [`write_canonical`] wrote, as parts of it.
+#[derive(Clone, Debug)]
+pub(crate) struct CanonicalView<'a> {
+    pub(crate) id: EventId,
+    /// Not held against the rules of names.
+    pub(crate) stream: &'a str,
+    pub(crate) sequence: Sequence,
+    /// Not held against the rules of names.
+    pub(crate) kind: &'a str,
+    pub(crate) occurred_at: Option<Timestamp>,
+    pub(crate) trace: Option<TraceContext>,
+    pub(crate) payload: &'a [u8],
+}
+
+impl<'a> CanonicalView<'a> {
+    /// `None` if `bytes` are not exactly one canonical form.
+    pub(crate) fn read(bytes: &'a [u8]) -> Option<Self> {
+        let mut rest = bytes;
+        if take::<1>(&mut rest)? != [FORM] {
+            return None;
+        }
+        let id = EventId::from_uuid(Uuid::from_bytes(take(&mut rest)?))?;
+        let stream = read_name(&mut rest)?;
+        let sequence = Sequence(u64::from_le_bytes(take(&mut rest)?));
+        let kind = read_name(&mut rest)?;
+        let [flags] = take(&mut rest)?;
+        let occurred_at = match flags & HAS_OCCURRED_AT {
+            0 => None,
+            _ => Some(Timestamp(u64::from_le_bytes(take(&mut rest)?))),
+        };
+        let trace = read_trace(flags, &mut rest)?;
+        let length = u32::from_le_bytes(take(&mut rest)?) as usize;
+        let whole = flags <= (HAS_OCCURRED_AT | HAS_TRACE | HAS_TRACESTATE) && rest.len() == length;
+        whole.then_some(Self { id, stream, sequence, kind, occurred_at, trace, payload: rest })
+    }
+}
+
 /// Reads what [`write_canonical`] wrote; the payload is a part of `bytes`. `None` if it is not exactly one
 /// canonical form.
 pub(crate) fn read_canonical(bytes: &Bytes) -> Option<(StreamId, Sequence, NewEvent)> {
-    let mut rest = &bytes[..];
-    if take::<1>(&mut rest)? != [FORM] {
-        return None;
-    }
-    let id = EventId::from_uuid(Uuid::from_bytes(take(&mut rest)?))?;
-    let stream = StreamId::new(read_name(&mut rest)?).ok()?;
-    let sequence = Sequence(u64::from_le_bytes(take(&mut rest)?));
-    let kind = EventKind::new(read_name(&mut rest)?).ok()?;
-    let [flags] = take(&mut rest)?;
-    let occurred_at = match flags & HAS_OCCURRED_AT {
-        0 => None,
-        _ => Some(Timestamp(u64::from_le_bytes(take(&mut rest)?))),
-    };
-    let trace = read_trace(flags, &mut rest)?;
-    let length = u32::from_le_bytes(take(&mut rest)?) as usize;
-    if flags > (HAS_OCCURRED_AT | HAS_TRACE | HAS_TRACESTATE) || rest.len() != length {
-        return None;
-    }
-    let payload = bytes.slice(bytes.len() - length..);
+    let CanonicalView { id, stream, sequence, kind, occurred_at, trace, payload } =
+        CanonicalView::read(bytes)?;
+    let (stream, kind) = (StreamId::new(stream).ok()?, EventKind::new(kind).ok()?);
+    let payload = bytes.slice_ref(payload);
     Some((stream, sequence, NewEvent { id, kind, payload, occurred_at, trace }))
+}
+
+/// Where the parts of a canonical form are, which is known to be one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct CanonicalParts {
+    /// Where the sequence begins: after the stream's id.
+    sequence: u32,
+    /// Where the payload begins.
+    payload: u32,
+}
+
+impl CanonicalParts {
+    /// `None` if `bytes` are none. Only lengths are looked at.
+    pub(crate) fn find(bytes: &[u8]) -> Option<Self> {
+        if *bytes.first()? != FORM {
+            return None;
+        }
+        let sequence = 18 + usize::from(*bytes.get(17)?);
+        let flags_at = sequence + 9 + usize::from(*bytes.get(sequence + 8)?);
+        let flags = *bytes.get(flags_at)?;
+        let mut at = flags_at + 1;
+        at += if flags & HAS_OCCURRED_AT == 0 { 0 } else { 8 };
+        at += if flags & HAS_TRACE == 0 { 0 } else { 25 };
+        if flags & HAS_TRACESTATE != 0 {
+            at += 2 + usize::from(u16::from_le_bytes(*bytes.get(at..)?.first_chunk()?));
+        }
+        let length = u32::from_le_bytes(*bytes.get(at..)?.first_chunk()?) as usize;
+        let payload = at + 4;
+        let parts = Self { sequence: sequence as u32, payload: payload as u32 };
+        (bytes.len().checked_sub(payload) == Some(length)).then_some(parts)
+    }
+
+    #[allow(clippy::unused_self, reason = "that there is an id is known because the parts were found")]
+    pub(crate) fn id(self, bytes: &[u8]) -> &[u8; 16] {
+        bytes[1..].first_chunk().expect("a canonical form is longer than an id")
+    }
+
+    pub(crate) fn stream(self, bytes: &[u8]) -> &[u8] {
+        &bytes[18..self.sequence as usize]
+    }
+
+    pub(crate) fn sequence(self, bytes: &[u8]) -> Sequence {
+        let sequence = bytes[self.sequence as usize..].first_chunk();
+        Sequence(sequence.map_or(0, |sequence| u64::from_le_bytes(*sequence)))
+    }
+
+    pub(crate) fn kind(self, bytes: &[u8]) -> &[u8] {
+        let at = self.sequence as usize + 8;
+        &bytes[at + 1..at + 1 + usize::from(bytes[at])]
+    }
+
+    pub(crate) fn payload(self, bytes: &[u8]) -> &[u8] {
+        &bytes[self.payload as usize..]
+    }
 }
 
 /// The outer `None` is for bytes that are no trace context.

@@ -1,27 +1,46 @@
 //! Where a store takes the time of a commit from.
 
+use std::fmt;
+use std::sync::Arc;
+
 use crate::event::Timestamp;
 
+/// Says what time it is; it may go back.
+pub trait Clock: Send + Sync + fmt::Debug {
+    /// The time.
+    fn now(&self) -> Timestamp;
+}
+
+/// The operating system's clock.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::now()
+    }
+}
+
 /// A clock that never goes back, whatever the one below it does.
-#[derive(Debug)]
-pub(crate) struct Clock {
-    now: fn() -> Timestamp,
+#[derive(Clone, Debug)]
+pub(crate) struct SteadyClock {
+    clock: Arc<dyn Clock>,
     last: Timestamp,
 }
 
-impl Clock {
-    /// The system's clock, held to be at `last` or later.
-    pub(crate) fn system(last: Timestamp) -> Self {
-        Self { now: Timestamp::now, last }
+impl SteadyClock {
+    /// `clock`, held to be at `last` or later.
+    pub(crate) fn new(clock: Arc<dyn Clock>, last: Timestamp) -> Self {
+        Self { clock, last }
     }
 
-    #[cfg(test)]
-    pub(crate) fn fake(now: fn() -> Timestamp, last: Timestamp) -> Self {
-        Self { now, last }
+    /// The system's clock.
+    pub(crate) fn system() -> Self {
+        Self::new(Arc::new(SystemClock), Timestamp::default())
     }
 
     pub(crate) fn tick(&mut self) -> Timestamp {
-        self.last = self.last.max((self.now)());
+        self.last = self.last.max(self.clock.now());
         self.last
     }
 }
@@ -30,11 +49,20 @@ impl Clock {
 mod tests {
     use super::*;
 
+    #[derive(Debug)]
+    struct Stopped(u64);
+
+    impl Clock for Stopped {
+        fn now(&self) -> Timestamp {
+            Timestamp(self.0)
+        }
+    }
+
     #[test]
     fn the_clock_stands_still_while_the_one_below_it_is_behind() {
-        let mut clock = Clock::fake(|| Timestamp(5), Timestamp(9));
+        let mut clock = SteadyClock::new(Arc::new(Stopped(5)), Timestamp(9));
         assert_eq!(clock.tick(), Timestamp(9));
-        let mut clock = Clock::fake(|| Timestamp(5), Timestamp(2));
+        let mut clock = SteadyClock::new(Arc::new(Stopped(5)), Timestamp(2));
         assert_eq!((clock.tick(), clock.tick()), (Timestamp(5), Timestamp(5)));
     }
 }

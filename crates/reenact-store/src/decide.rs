@@ -1,11 +1,14 @@
 //! Whether an append goes through: written once, for every backend.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::VecDeque;
+use std::ops::Range;
+
+use foldhash::{HashMap, HashSet, HashSetExt};
 
 use crate::chain::canonical_bytes;
 use crate::event::{EventId, ExpectedSequence, NewEvent, Sequence, StreamId};
 use crate::limits::{APPEND_BYTES_MAX, APPEND_EVENTS_MAX, RECENT_EVENTS, RECENT_IDS_MAX};
-use crate::store::{AppendError, ReadError};
+use crate::store::{AppendError, ReadError, TruncateError};
 
 /// What can be refused without looking into the stream.
 pub(crate) fn check_events(stream: &StreamId, events: &[NewEvent]) -> Result<(), AppendError> {
@@ -19,6 +22,9 @@ pub(crate) fn check_events(stream: &StreamId, events: &[NewEvent]) -> Result<(),
     if bytes > APPEND_BYTES_MAX {
         return Err(AppendError::TooLarge { bytes, limit: APPEND_BYTES_MAX });
     }
+    if events.len() == 1 {
+        return Ok(());
+    }
     let mut ids = HashSet::with_capacity(events.len());
     match events.iter().find(|event| !ids.insert(event.id)) {
         Some(event) => Err(AppendError::DuplicateId { id: event.id }),
@@ -31,10 +37,13 @@ pub(crate) trait StreamIds {
     /// The last event, those that wait to become durable included.
     fn head(&self) -> Option<Sequence>;
 
+    /// The first event that was not truncated; one beyond the last if all were, or there is none.
+    fn first(&self) -> Sequence;
+
     /// The ids from `first` on, `count` of them or as many as there are.
     fn ids(&mut self, first: Sequence, count: usize) -> Result<Vec<EventId>, ReadError>;
 
-    /// Where an event is, if it is among the last [`RECENT_EVENTS`].
+    /// Where an event is, if it is among the last [`RECENT_EVENTS`]. Truncated ones may be given, or not.
     fn find_recent(&mut self, id: EventId) -> Result<Option<Sequence>, ReadError>;
 }
 
@@ -70,8 +79,21 @@ pub(crate) fn decide(
     if first == next {
         return Ok(Decision::Append(next));
     }
-    let same = first < next && known.ids(first, events.len())?.iter().eq(events.iter().map(|e| &e.id));
+    let kept = (known.first()..next).contains(&first);
+    let same = kept && known.ids(first, events.len())?.iter().eq(events.iter().map(|e| &e.id));
     if same { Ok(Decision::Retry(first)) } else { Err(wrong()) }
+}
+
+/// Whether a stream may be truncated before an event, given its last one.
+pub(crate) fn check_truncation(
+    stream: &StreamId,
+    before: Sequence,
+    actual: Option<Sequence>,
+) -> Result<(), TruncateError> {
+    match actual {
+        Some(last) if before <= last.plus(1) => Ok(()),
+        _ => Err(TruncateError::BeyondEnd { stream: stream.clone(), before, actual }),
+    }
 }
 
 /// Where events are of which one is recent.
@@ -84,8 +106,9 @@ enum Found {
 }
 
 fn find_any(known: &mut impl StreamIds, events: &[NewEvent]) -> Result<Found, ReadError> {
+    let kept = known.first();
     for (before, event) in events.iter().enumerate() {
-        if let Some(Sequence(at)) = known.find_recent(event.id)? {
+        if let Some(Sequence(at)) = known.find_recent(event.id)?.filter(|at| *at >= kept) {
             let first = at.checked_sub(before as u64);
             return Ok(first.map_or(Found::Apart, |first| Found::At(Sequence(first))));
         }
@@ -112,18 +135,21 @@ pub(crate) struct RecentIds {
 }
 
 impl RecentIds {
-    /// Where an event is. `load` gives the ids of the stream's last events, if they are not remembered.
+    /// Where an event is in a stream of which the events of `kept` are there. `load` gives the ids of the
+    /// last of these, if they are not remembered.
     pub(crate) fn find(
         &mut self,
         stream: &StreamId,
-        head: Option<Sequence>,
+        kept: Range<Sequence>,
         id: EventId,
         load: impl FnOnce(Sequence, usize) -> Result<Vec<EventId>, ReadError>,
     ) -> Result<Option<Sequence>, ReadError> {
-        let Some(Sequence(last)) = head else { return Ok(None) };
+        if kept.is_empty() {
+            return Ok(None);
+        }
         self.uses += 1;
         if !self.streams.contains_key(stream) {
-            let first = (last + 1).saturating_sub(RECENT_EVENTS as u64);
+            let first = kept.end.0.saturating_sub(RECENT_EVENTS as u64).max(kept.start.0);
             let ids = load(Sequence(first), RECENT_EVENTS)?;
             self.make_room(RECENT_EVENTS);
             self.streams.insert(stream.clone(), Recent::default());
@@ -193,12 +219,16 @@ mod tests {
     #[test]
     fn the_last_ids_of_a_stream_are_known_and_no_others() {
         let ids: Vec<_> = (0..RECENT_EVENTS + 10).map(|_| EventId::new()).collect();
-        let head = Some(Sequence(ids.len() as u64 - 1));
+        let kept = Sequence(0)..Sequence(ids.len() as u64);
         let mut recent = RecentIds::default();
-        let mut find = |id| recent.find(&stream(0), head, id, load(&ids)).unwrap();
+        let mut find = |id| recent.find(&stream(0), kept.clone(), id, load(&ids)).unwrap();
         assert_eq!(find(ids[9]), None);
         assert_eq!(find(ids[10]), Some(Sequence(10)));
         assert_eq!(find(EventId::new()), None);
+        let mut truncated = RecentIds::default();
+        let mut find = |id| truncated.find(&stream(0), Sequence(20)..kept.end, id, load(&ids)).unwrap();
+        assert_eq!((find(ids[19]), find(ids[20])), (None, Some(Sequence(20))));
+        assert_eq!(truncated.find(&stream(1), kept.end..kept.end, ids[20], |_, _| unreachable!()), Ok(None));
     }
 
     #[test]
@@ -218,12 +248,12 @@ mod tests {
         let mut recent = RecentIds::default();
         let streams = RECENT_IDS_MAX / RECENT_EVENTS + 2;
         let ids: Vec<_> = (0..RECENT_EVENTS).map(|_| EventId::new()).collect();
-        let head = Some(Sequence(RECENT_EVENTS as u64 - 1));
+        let kept = Sequence(0)..Sequence(RECENT_EVENTS as u64);
         for n in 0..streams {
-            assert_eq!(recent.find(&stream(n), head, ids[7], load(&ids)), Ok(Some(Sequence(7))));
+            assert_eq!(recent.find(&stream(n), kept.clone(), ids[7], load(&ids)), Ok(Some(Sequence(7))));
             assert!(recent.ids <= RECENT_IDS_MAX);
         }
         assert!(recent.streams.len() < streams && !recent.streams.contains_key(&stream(0)));
-        assert_eq!(recent.find(&stream(0), head, ids[8], load(&ids)), Ok(Some(Sequence(8))));
+        assert_eq!(recent.find(&stream(0), kept, ids[8], load(&ids)), Ok(Some(Sequence(8))));
     }
 }

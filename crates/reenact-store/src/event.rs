@@ -1,5 +1,6 @@
 //! Events, and the ids and numbers by which they are found.
 
+use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -25,6 +26,9 @@ impl EventId {
     pub fn new() -> Self {
         Self(Uuid::now_v7())
     }
+
+    /// Before every id; itself none.
+    pub(crate) const LOWEST: Self = Self(Uuid::nil());
 
     /// `None` unless `uuid` is one of version 7.
     pub fn from_uuid(uuid: Uuid) -> Option<Self> {
@@ -93,6 +97,12 @@ macro_rules! name {
 
             /// The text.
             pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
                 &self.0
             }
         }
@@ -346,13 +356,17 @@ pub struct Receipt {
     pub chain: ChainHash,
 }
 
-/// The end of a stream.
+/// The two ends of a stream that has, or had, events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Head {
     /// Of the last event.
     pub sequence: Sequence,
     /// The stream's chain at that event.
     pub chain: ChainHash,
+    /// The first event that was not truncated; one beyond `sequence` if all were.
+    pub first: Sequence,
+    /// The stream's chain before `first`: what its remaining events are chained to.
+    pub anchor: ChainHash,
 }
 
 #[cfg(test)]

@@ -43,14 +43,16 @@
 //! - [`store`], [`subscription`]: the contract of a store
 //! - [`log`](mod@log), [`memory`]: the stores: in a directory, and in memory
 //! - [`session`]: the events of a recording
+//! - [`disk`], [`clock`]: what the log does with files, and where it takes the time from
 //! - [`blob`], [`derived`]: bytes by their hash, and files that can be made again
 //! - [`limits`]: every limit, in one place
 
 pub mod blob;
 pub mod chain;
-mod clock;
+pub mod clock;
 mod decide;
 pub mod derived;
+pub mod disk;
 pub mod event;
 mod files;
 pub mod limits;
@@ -69,9 +71,9 @@ pub use event::{
     Checkpoint, Event, EventId, EventKind, ExpectedSequence, Head, NameError, NewEvent, PartitionId,
     Position, Receipt, Sequence, StreamId, Timestamp,
 };
-pub use log::{EventLog, OpenError, OpenReport};
+pub use log::{EventLog, LogOptions, LogReader, OpenError, OpenReport};
 pub use memory::MemoryStore;
 pub use session::{Session, SessionId, SessionWriter};
-pub use store::{AppendError, BoxFuture, Direction, EventStore, ReadError, Scope};
+pub use store::{AppendError, BoxFuture, Direction, EventStore, ReadError, Scope, TruncateError};
 pub use subscription::Subscription;
 pub use trace::{TraceContext, TraceError};

@@ -1,20 +1,21 @@
 //! A store that keeps its events in memory, for tests and for what need not last.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::ops::{Bound, Range};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tokio::sync::watch;
 
 use crate::chain::{ChainHash, canonical_bytes};
-use crate::clock::Clock;
-use crate::decide::{Decision, RecentIds, StreamIds, check_events, decide};
+use crate::clock::SteadyClock;
+use crate::decide::{Decision, RecentIds, StreamIds, check_events, check_truncation, decide};
 use crate::event::{
     Checkpoint, Event, EventId, ExpectedSequence, Head, NewEvent, PartitionId, Position, Receipt, Sequence,
-    StreamId, Timestamp,
+    StreamId,
 };
 use crate::limits::{MEMORY_BYTES_MAX, PARTITIONS_MAX};
 use crate::page::{Page, check_partitions, sequences};
-use crate::store::{AppendError, BoxFuture, Direction, EventStore, ReadError, Scope};
+use crate::store::{AppendError, BoxFuture, Direction, EventStore, ReadError, Scope, TruncateError};
 use crate::subscription::{PageSource, Subscription};
 
 /// Keeps events in memory. It holds to the whole contract but for one thing: acknowledged means that the
@@ -28,14 +29,55 @@ pub struct MemoryStore {
 #[derive(Debug)]
 struct Partition {
     id: PartitionId,
-    /// By position.
-    events: Vec<(Event, ChainHash)>,
-    /// Positions of the events of each stream, by sequence.
-    streams: HashMap<StreamId, Vec<Position>>,
+    events: BTreeMap<Position, (Event, ChainHash)>,
+    /// Where the next event goes; positions of truncated events are not given again.
+    next: Position,
+    streams: HashMap<StreamId, Stream>,
     recent: RecentIds,
-    clock: Clock,
+    clock: SteadyClock,
     bytes: u64,
     bytes_max: u64,
+}
+
+/// A stream that has, or had, events.
+#[derive(Clone, Debug)]
+struct Stream {
+    /// The first event that was not truncated.
+    first: Sequence,
+    /// The chain before it.
+    anchor: ChainHash,
+    /// The chain at the last event.
+    chain: ChainHash,
+    /// Where the events from `first` on are.
+    positions: VecDeque<Position>,
+}
+
+impl Stream {
+    /// A stream before its first event.
+    const EMPTY: Self = Self {
+        first: Sequence::FIRST,
+        anchor: ChainHash::START,
+        chain: ChainHash::START,
+        positions: VecDeque::new(),
+    };
+
+    fn kept(&self) -> Range<Sequence> {
+        self.first..self.first.plus(self.positions.len() as u64)
+    }
+
+    fn last(&self) -> Option<Sequence> {
+        self.kept().end.0.checked_sub(1).map(Sequence)
+    }
+
+    /// Where an event that was not truncated is.
+    fn position(&self, at: Sequence) -> Position {
+        self.positions[(at.0 - self.first.0) as usize]
+    }
+
+    fn head(&self) -> Option<Head> {
+        let Self { first, anchor, chain, .. } = *self;
+        self.last().map(|sequence| Head { sequence, chain, first, anchor })
+    }
 }
 
 impl MemoryStore {
@@ -95,6 +137,14 @@ impl EventStore for MemoryStore {
         Box::pin(async move { Ok(read(self.partition(stream)).head(stream)) })
     }
 
+    fn truncate<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        before: Sequence,
+    ) -> BoxFuture<'a, Result<Head, TruncateError>> {
+        Box::pin(async move { write(self.partition(stream)).truncate(stream, before) })
+    }
+
     fn partitions(&self) -> u32 {
         self.partitions.len() as u32
     }
@@ -127,9 +177,8 @@ fn read_all(
     let mut page = Page::new(limit);
     for partition in partitions {
         let partition = read(partition);
-        let next = after.get(partition.id).map_or(0, |seen| seen.0.saturating_add(1));
-        let events = partition.events.get(next as usize..).unwrap_or_default();
-        for (event, _) in events {
+        let seen = after.get(partition.id).map_or(Bound::Unbounded, Bound::Excluded);
+        for (event, _) in partition.events.range((seen, Bound::Unbounded)).map(|(_, stored)| stored) {
             if !page.wants_more() {
                 break;
             }
@@ -139,8 +188,8 @@ fn read_all(
     Ok(page.into_events())
 }
 
-/// A partition is changed in one step at the end of an append, so that one whose lock a panic poisoned is
-/// still whole.
+/// A partition is changed in one step at the end of an append or a truncation, so that one whose lock a panic
+/// poisoned is still whole.
 fn read(partition: &RwLock<Partition>) -> std::sync::RwLockReadGuard<'_, Partition> {
     partition.read().unwrap_or_else(PoisonError::into_inner)
 }
@@ -153,44 +202,41 @@ impl Partition {
     fn new(id: PartitionId, bytes_max: u64) -> Self {
         Self {
             id,
-            events: Vec::new(),
+            events: BTreeMap::new(),
+            next: Position(0),
             streams: HashMap::new(),
             recent: RecentIds::default(),
-            clock: Clock::system(Timestamp::default()),
+            clock: SteadyClock::system(),
             bytes: 0,
             bytes_max,
         }
     }
 
-    fn stream(&self, stream: &StreamId) -> &[Position] {
-        self.streams.get(stream).map_or(&[], Vec::as_slice)
-    }
-
-    fn at(&self, position: Position) -> &(Event, ChainHash) {
-        &self.events[position.0 as usize]
+    fn stream(&self, stream: &StreamId) -> &Stream {
+        static NONE: Stream = Stream::EMPTY;
+        self.streams.get(stream).unwrap_or(&NONE)
     }
 
     fn read(&self, stream: &StreamId, from: Sequence, direction: Direction, limit: usize) -> Vec<Event> {
-        let positions = self.stream(stream);
+        let stream = self.stream(stream);
         let mut page = Page::new(limit);
-        for at in sequences(positions.len() as u64, from, direction) {
+        for at in sequences(stream.kept(), from, direction) {
             if !page.wants_more() {
                 break;
             }
-            page.push(self.at(positions[at as usize]).0.clone());
+            page.push(self.events[&stream.position(at)].0.clone());
         }
         page.into_events()
     }
 
     fn head(&self, stream: &StreamId) -> Option<Head> {
-        let (event, chain) = self.at(*self.stream(stream).last()?);
-        Some(Head { sequence: event.sequence, chain: *chain })
+        self.stream(stream).head()
     }
 
     fn receipt(&self, stream: &StreamId, first: Sequence, count: usize) -> Receipt {
-        let position = self.stream(stream)[first.0 as usize + count - 1];
-        let (last, chain) = self.at(position);
-        Receipt { first, last: last.sequence, partition: self.id, position, chain: *chain }
+        let last = first.plus(count as u64 - 1);
+        let position = self.stream(stream).position(last);
+        Receipt { first, last, partition: self.id, position, chain: self.events[&position].1 }
     }
 
     fn append(
@@ -221,15 +267,30 @@ impl Partition {
 
     fn push(&mut self, stream: &StreamId, first: Sequence, events: Vec<NewEvent>) {
         let timestamp = self.clock.tick();
-        let mut chain = self.head(stream).map_or(ChainHash::START, |head| head.chain);
-        let positions = self.streams.entry(stream.clone()).or_default();
+        let there = self.streams.entry(stream.clone()).or_insert(Stream::EMPTY);
         for (sequence, event) in (first.0..).map(Sequence).zip(events) {
-            let position = Position(self.events.len() as u64);
-            chain = chain.then(stream, sequence, &event);
-            positions.push(position);
+            let position = self.next;
+            there.chain = there.chain.then(stream, sequence, &event);
+            there.positions.push_back(position);
             let event = Event::stored(event, stream, sequence, (self.id, position), timestamp);
-            self.events.push((event, chain));
+            self.events.insert(position, (event, there.chain));
+            self.next.0 += 1;
         }
+    }
+
+    fn truncate(&mut self, stream: &StreamId, before: Sequence) -> Result<Head, TruncateError> {
+        check_truncation(stream, before, self.stream(stream).last())?;
+        let there = self.streams.entry(stream.clone()).or_insert(Stream::EMPTY);
+        while there.first < before
+            && let Some(position) = there.positions.pop_front()
+        {
+            there.first = there.first.plus(1);
+            if let Some((event, chain)) = self.events.remove(&position) {
+                there.anchor = chain;
+                self.bytes -= canonical_bytes(stream, &event.to_new()) as u64;
+            }
+        }
+        Ok(there.head().expect("a stream without events is not truncated"))
     }
 }
 
@@ -242,7 +303,11 @@ struct Known<'a> {
 
 impl StreamIds for Known<'_> {
     fn head(&self) -> Option<Sequence> {
-        self.partition.head(self.stream).map(|head| head.sequence)
+        self.partition.stream(self.stream).last()
+    }
+
+    fn first(&self) -> Sequence {
+        self.partition.stream(self.stream).first
     }
 
     fn ids(&mut self, first: Sequence, count: usize) -> Result<Vec<EventId>, ReadError> {
@@ -252,21 +317,23 @@ impl StreamIds for Known<'_> {
     fn find_recent(&mut self, id: EventId) -> Result<Option<Sequence>, ReadError> {
         let (partition, stream) = (self.partition, self.stream);
         let load = |first, count| Ok(partition.ids(stream, first, count));
-        self.recent.find(stream, self.head(), id, load)
+        self.recent.find(stream, partition.stream(stream).kept(), id, load)
     }
 }
 
 impl Partition {
     fn ids(&self, stream: &StreamId, first: Sequence, count: usize) -> Vec<EventId> {
-        let positions = self.stream(stream).get(first.0 as usize..).unwrap_or_default();
-        positions.iter().take(count).map(|position| self.at(*position).0.id).collect()
+        let stream = self.stream(stream);
+        let sequences = sequences(stream.kept(), first, Direction::Forward).take(count);
+        sequences.map(|at| self.events[&stream.position(at)].0.id).collect()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::EventKind;
+    use crate::clock::SystemClock;
+    use crate::event::{EventKind, Timestamp};
 
     #[test]
     fn a_full_partition_says_so_and_keeps_what_it_has() {
@@ -278,15 +345,31 @@ mod tests {
         assert!(matches!(error, AppendError::Full { bytes: 534, .. }), "{error}");
         partition.append(&stream, ExpectedSequence::Any, event(300)).unwrap();
         assert_eq!(partition.head(&stream).unwrap().sequence, Sequence(1));
+        partition.truncate(&stream, Sequence(1)).unwrap();
+        partition.append(&stream, ExpectedSequence::Any, event(500)).unwrap();
     }
 
     #[test]
     fn timestamps_never_decrease() {
         let mut partition = Partition::new(PartitionId(0), 1_000);
-        partition.clock = Clock::fake(|| Timestamp(3), Timestamp(7));
+        let last = Timestamp(u64::MAX);
+        partition.clock = SteadyClock::new(Arc::new(SystemClock), last);
         let stream = StreamId::new("s").unwrap();
         let event = NewEvent::new(EventKind::new("k").unwrap(), "");
         partition.append(&stream, ExpectedSequence::Any, vec![event]).unwrap();
-        assert_eq!(partition.events[0].0.timestamp, Timestamp(7));
+        assert_eq!(partition.events[&Position(0)].0.timestamp, last);
+    }
+
+    #[test]
+    fn a_position_is_never_given_twice() {
+        let mut partition = Partition::new(PartitionId(0), 1_000);
+        let stream = StreamId::new("s").unwrap();
+        let append = |partition: &mut Partition| {
+            let event = NewEvent::new(EventKind::new("k").unwrap(), "");
+            partition.append(&stream, ExpectedSequence::Any, vec![event]).unwrap().position
+        };
+        assert_eq!(append(&mut partition), Position(0));
+        partition.truncate(&stream, Sequence(1)).unwrap();
+        assert_eq!(append(&mut partition), Position(1));
     }
 }

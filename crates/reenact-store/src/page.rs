@@ -1,5 +1,7 @@
 //! Bounded pages of events, the same for every backend.
 
+use std::ops::Range;
+
 use crate::event::{Checkpoint, Event, Sequence};
 use crate::limits::{READ_BYTES_MAX, READ_EVENTS_MAX};
 use crate::store::{Direction, ReadError};
@@ -37,11 +39,16 @@ impl Page {
     }
 }
 
-/// The sequences of a stream of `count` events from `from` on.
-pub(crate) fn sequences(count: u64, from: Sequence, direction: Direction) -> Box<dyn Iterator<Item = u64>> {
+/// The sequences from `from` on of a stream of which the events of `kept` are there.
+pub(crate) fn sequences(
+    kept: Range<Sequence>,
+    from: Sequence,
+    direction: Direction,
+) -> Box<dyn Iterator<Item = Sequence>> {
+    let (first, end) = (kept.start.0, kept.end.0);
     match direction {
-        Direction::Forward => Box::new(from.0..count),
-        Direction::Backward => Box::new((0..count.min(from.0.saturating_add(1))).rev()),
+        Direction::Forward => Box::new((from.0.max(first)..end).map(Sequence)),
+        Direction::Backward => Box::new((first..end.min(from.plus(1).0)).rev().map(Sequence)),
     }
 }
 

@@ -36,13 +36,15 @@ pub enum Scope {
 ///
 /// - An event that was acknowledged is durable as the store promises it, and nobody sees it sooner.
 /// - The events of one append are all there, in their order and next to each other, or none is.
-/// - Sequences of a stream begin at 0 and have no gap; positions of a partition increase, and so, unless
+/// - Sequences of a stream begin at 0 and have no gap, but for events at its begin that were
+///   [truncated](Self::truncate); positions of a partition increase, and so, unless
 ///   they are equal, do timestamps.
 /// - An append whose events are already there is a *retry*: it changes nothing and is answered with the
 ///   receipt that the first was, or should have been, answered with. Under `Exact` and `NoStream` a retry is
 ///   recognised for ever, by the ids at the sequences that the events would have; under `Any`, as long as
 ///   one of the events is among the last 4,096 of the stream. Events of which only some are there are
-///   refused.
+///   refused. Events that were truncated are not there: under `Exact` and `NoStream` a retry of them is
+///   refused, and under `Any` it is no retry.
 ///
 /// A future that is dropped before it is ready may or may not have had its effect; a retry tells. Nothing
 /// happens before a future is first polled.
@@ -61,7 +63,8 @@ pub trait EventStore: Send + Sync + fmt::Debug {
 
     /// Events of a stream in the order of `direction`, beginning with the one at `from`; backward, from
     /// beyond the end means from the end. There may be fewer than `limit` although more follow, for a page
-    /// is bounded; but if there is none, none follows. A stream that does not exist has none.
+    /// is bounded; but if there is none, none follows. A stream that does not exist has none. Forward from an
+    /// event that was truncated means from the first that was not.
     ///
     /// # Errors
     /// The store cannot be read, or what was read is damaged.
@@ -89,11 +92,24 @@ pub trait EventStore: Send + Sync + fmt::Debug {
     /// appended. Whoever reads slowly holds nobody up.
     fn subscribe(&self, scope: Scope) -> Subscription;
 
-    /// The end of a stream; `None` if it has no event.
+    /// The two ends of a stream; `None` if it never had an event.
     ///
     /// # Errors
     /// The store cannot be read.
     fn head<'a>(&'a self, stream: &'a StreamId) -> BoxFuture<'a, Result<Option<Head>, ReadError>>;
+
+    /// Gives up the events of a stream before a sequence: they are not read any more, and a retry of them is
+    /// not recognised. The numbers go on as before, and [`Head::anchor`] keeps the chain. What was given up
+    /// before stays given up, so that doing it again changes nothing.
+    ///
+    /// # Errors
+    /// The sequence is more than one beyond the last event, or the stream never had one; or as with
+    /// [`append`](Self::append).
+    fn truncate<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        before: Sequence,
+    ) -> BoxFuture<'a, Result<Head, TruncateError>>;
 
     /// How many partitions there are; the same for the life of a store.
     fn partitions(&self) -> u32;
@@ -151,7 +167,8 @@ pub enum AppendError {
     TooLarge {
         /// As given.
         bytes: usize,
-        /// [`APPEND_BYTES_MAX`](crate::limits::APPEND_BYTES_MAX).
+        /// [`APPEND_BYTES_MAX`](crate::limits::APPEND_BYTES_MAX), or what fits into a segment of the log if that
+        /// is less.
         limit: usize,
     },
     /// Two events of one append have the same id.
@@ -160,6 +177,9 @@ pub enum AppendError {
         /// The id.
         id: EventId,
     },
+    /// The store was opened for reading.
+    #[error("the store was opened for reading alone")]
+    ReadOnly,
     /// What the store has to know of earlier events in order to decide cannot be read.
     #[error("failed to read what is there")]
     Read(#[from] ReadError),
@@ -171,6 +191,25 @@ impl AppendError {
     pub fn may_have_happened(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::Poisoned { .. })
     }
+}
+
+/// Why a stream was not truncated.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TruncateError {
+    /// There are no events up to there.
+    #[error("stream {stream} ends {}, and cannot be truncated before event {before}", End(*.actual))]
+    BeyondEnd {
+        /// Which stream.
+        stream: StreamId,
+        /// As given.
+        before: Sequence,
+        /// The last event of the stream; `None` if there is none.
+        actual: Option<Sequence>,
+    },
+    /// The store refuses it as it would refuse events.
+    #[error(transparent)]
+    Refused(#[from] AppendError),
 }
 
 /// Says where a stream ends.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use reenact_store::{
     AppendError, BoxFuture, Checkpoint, Direction, Event, EventStore, ExpectedSequence, Head, NewEvent,
-    ReadError, Receipt, Scope, Sequence, StreamId, Subscription,
+    ReadError, Receipt, Scope, Sequence, StreamId, Subscription, TruncateError,
 };
 
 /// An append on its way to the store behind.
@@ -87,6 +87,14 @@ where
 
     fn head<'a>(&'a self, stream: &'a StreamId) -> BoxFuture<'a, Result<Option<Head>, ReadError>> {
         self.store.head(stream)
+    }
+
+    fn truncate<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        before: Sequence,
+    ) -> BoxFuture<'a, Result<Head, TruncateError>> {
+        self.store.truncate(stream, before)
     }
 
     fn partitions(&self) -> u32 {

@@ -1,7 +1,12 @@
-//! Test tools: tiny games, and checks that every simulation and every event store must pass. Never shipped.
+//! Test tools: tiny games, a simulated disk, and checks that every simulation and every event store must pass.
+//! Never shipped.
 
 pub mod contract;
+pub mod harness;
 pub mod interposed;
+pub mod load;
 pub mod marbles;
 pub mod pads;
+pub mod sim_disk;
+pub mod simulation;
 pub mod store;

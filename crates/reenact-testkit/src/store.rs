@@ -10,7 +10,7 @@ use reenact_store::limits::{APPEND_BYTES_MAX, APPEND_EVENTS_MAX, RECENT_EVENTS};
 use reenact_store::{
     AppendError, BoxFuture, Checkpoint, Direction, Event, EventKind, EventStore, ExpectedSequence, Head,
     NewEvent, PartitionId, ReadError, Receipt, Scope, Sequence, StreamId, Subscription, Timestamp,
-    TraceContext, canonical_bytes,
+    TraceContext, TruncateError, canonical_bytes,
 };
 
 use ExpectedSequence::{Any, Exact, NoStream};
@@ -43,6 +43,13 @@ checks! {
     a_subscription_to_everything_has_no_gap_and_no_duplicate
     a_call_for_the_next_event_may_be_dropped
     many_writers_share_a_store
+    truncated_events_are_read_no_more
+    a_truncation_keeps_the_chain
+    retries_of_truncated_events_are_not_recognised
+    numbers_go_on_after_everything_was_truncated
+    a_truncation_done_again_changes_nothing
+    a_truncation_beyond_the_end_is_refused
+    a_subscription_passes_over_what_was_truncated
 }
 
 /// Runs all [`CHECKS`], each on a store that `make` gives.
@@ -107,7 +114,8 @@ async fn fill(store: &Store, stream: &StreamId, count: usize) -> Vec<NewEvent> {
 pub async fn read_stream(store: &dyn EventStore, stream: &StreamId) -> Vec<Event> {
     let mut all: Vec<Event> = Vec::new();
     loop {
-        let page = store.read(stream, Sequence(all.len() as u64), Direction::Forward, 300).await;
+        let next = all.last().map_or(Sequence::FIRST, |event| event.sequence.plus(1));
+        let page = store.read(stream, next, Direction::Forward, 300).await;
         let page = page.expect("the stream can be read");
         if page.is_empty() {
             return all;
@@ -134,8 +142,9 @@ pub async fn read_everything(store: &dyn EventStore, mut after: Checkpoint) -> V
     }
 }
 
-/// Holds all events of a store against what must be true of them: sequences without a gap, positions that
-/// increase, timestamps that do not decrease, a stream in one partition, heads that are the chain's.
+/// Holds all events of a store against what must be true of them: sequences without a gap from the first that
+/// was not truncated, positions that increase, timestamps that do not decrease, a stream in one partition,
+/// heads that are the chain's.
 ///
 /// # Panics
 /// Something is not true of them.
@@ -148,14 +157,16 @@ pub async fn check_everything(store: &dyn EventStore) -> Vec<Event> {
             assert!(before.position < event.position, "positions increase: {before:?}, {event:?}");
             assert!(before.timestamp <= event.timestamp, "time does not go back: {before:?}, {event:?}");
         }
-        let head = heads.get(&event.stream).copied();
-        let sequence = head.map_or(Sequence::FIRST, |(_, head)| head.sequence.plus(1));
-        assert_eq!(event.sequence, sequence, "sequences have no gap: {event:?}");
         assert!(event.partition.0 < store.partitions(), "{event:?}");
-        assert_eq!(head.map_or(event.partition, |(partition, _)| partition), event.partition, "{event:?}");
-        let chain = head.map_or(ChainHash::START, |(_, head)| head.chain);
-        let chain = chain.then(&event.stream, sequence, &event.to_new());
-        heads.insert(event.stream.clone(), (event.partition, Head { sequence, chain }));
+        let before = heads.get(&event.stream).copied();
+        let (partition, head) = match before {
+            Some((partition, head)) => (partition, Head { sequence: head.sequence.plus(1), ..head }),
+            None => (event.partition, beginning(store, &event.stream).await),
+        };
+        assert_eq!(event.sequence, head.sequence, "sequences have no gap: {event:?}");
+        assert_eq!(partition, event.partition, "{event:?}");
+        let chain = head.chain.then(&event.stream, head.sequence, &event.to_new());
+        heads.insert(event.stream.clone(), (partition, Head { chain, ..head }));
     }
     for (stream, (_, head)) in heads {
         assert_eq!(store.head(&stream).await, Ok(Some(head)), "the head of {stream}");
@@ -163,6 +174,21 @@ pub async fn check_everything(store: &dyn EventStore) -> Vec<Event> {
         assert!(read_stream(store, &stream).await.iter().eq(of_stream), "{stream} reads alike both ways");
     }
     all
+}
+
+/// The head that a stream had before its first event that was not truncated, but for the sequence, which is
+/// that event's.
+async fn beginning(store: &dyn EventStore, stream: &StreamId) -> Head {
+    let head = store.head(stream).await.expect("the store can be read");
+    let head = head.expect("a stream with events has a head");
+    let fresh = (head.first, head.anchor) == (Sequence::FIRST, ChainHash::START);
+    assert!(fresh || (head.first > Sequence::FIRST && head.anchor != ChainHash::START), "{head:?}");
+    Head { sequence: head.first, chain: head.anchor, ..head }
+}
+
+/// The head of a stream of which nothing was truncated.
+fn whole(sequence: Sequence, chain: ChainHash) -> Head {
+    Head { sequence, chain, first: Sequence::FIRST, anchor: ChainHash::START }
 }
 
 async fn sequences_begin_at_0_and_have_no_gap(store: Store) {
@@ -188,7 +214,7 @@ async fn the_chain_is_the_one_a_producer_works_out(store: Store) {
         chain = chain.then(&stream, sequence, event);
         let receipt = append(&store, &stream, expected, std::slice::from_ref(event)).await;
         assert_eq!(receipt.chain, chain);
-        assert_eq!(store.head(&stream).await, Ok(Some(Head { sequence, chain })));
+        assert_eq!(store.head(&stream).await, Ok(Some(whole(sequence, chain))));
     }
 }
 
@@ -310,9 +336,7 @@ async fn streams_are_read_in_both_directions(store: Store) {
     append(&store, &stream("other"), Any, &events(3)).await;
     fill(&store, &some, 10).await;
     let check = async |stream: &StreamId, from, direction, limit, expect: &[u64]| {
-        let read = store.read(stream, Sequence(from), direction, limit).await.expect("the stream is read");
-        let sequences: Vec<_> = read.iter().map(|event| event.sequence.0).collect();
-        assert_eq!(sequences, expect, "from {from}, {direction:?}");
+        check_read(&store, stream, from, direction, limit, expect).await;
     };
     check(&some, 0, Direction::Forward, 3, &[0, 1, 2]).await;
     check(&some, 8, Direction::Forward, 1, &[8]).await;
@@ -324,6 +348,19 @@ async fn streams_are_read_in_both_directions(store: Store) {
     check(&some, u64::MAX, Direction::Backward, 2, &[9, 8]).await;
     check(&none, 0, Direction::Forward, 100, &[]).await;
     check(&none, u64::MAX, Direction::Backward, 100, &[]).await;
+}
+
+async fn check_read(
+    store: &Store,
+    stream: &StreamId,
+    from: u64,
+    direction: Direction,
+    limit: usize,
+    expect: &[u64],
+) {
+    let read = store.read(stream, Sequence(from), direction, limit).await.expect("the stream is read");
+    let sequences: Vec<_> = read.iter().map(|event| event.sequence.0).collect();
+    assert_eq!(sequences, expect, "from {from}, {direction:?}");
 }
 
 async fn everything_is_read_in_order_from_a_checkpoint(store: Store) {
@@ -462,4 +499,156 @@ fn start_writers(
         })
     };
     (0..writers).map(start).collect()
+}
+
+async fn truncate(store: &Store, stream: &StreamId, before: u64) -> Head {
+    store.truncate(stream, Sequence(before)).await.expect("the stream is truncated")
+}
+
+async fn truncated_events_are_read_no_more(store: Store) {
+    let (stream, other) = (stream("s"), stream("other"));
+    for _ in 0..5 {
+        append(&store, &stream, Any, &events(2)).await;
+        append(&store, &other, Any, &events(1)).await;
+    }
+    let mut expect = check_everything(&*store).await;
+    truncate(&store, &stream, 4).await;
+    let check = async |from, direction, limit, expect: &[u64]| {
+        check_read(&store, &stream, from, direction, limit, expect).await;
+    };
+    check(0, Direction::Forward, 3, &[4, 5, 6]).await;
+    check(3, Direction::Forward, 1, &[4]).await;
+    check(5, Direction::Forward, 100, &[5, 6, 7, 8, 9]).await;
+    check(u64::MAX, Direction::Backward, 100, &[9, 8, 7, 6, 5, 4]).await;
+    check(4, Direction::Backward, 100, &[4]).await;
+    check(3, Direction::Backward, 100, &[]).await;
+    check(0, Direction::Backward, 100, &[]).await;
+    expect.retain(|event| event.stream != stream || event.sequence >= Sequence(4));
+    assert_eq!(check_everything(&*store).await, expect);
+}
+
+async fn a_truncation_keeps_the_chain(store: Store) {
+    let (stream, events) = (stream("s"), events(10));
+    append(&store, &stream, NoStream, &events[..6]).await;
+    let chain = |from: usize, to: usize, start: ChainHash| {
+        let numbered = events.iter().enumerate().take(to).skip(from);
+        numbered.fold(start, |chain, (at, event)| chain.then(&stream, Sequence(at as u64), event))
+    };
+    let anchor = chain(0, 4, ChainHash::START);
+    let head = truncate(&store, &stream, 4).await;
+    let expect = Head { sequence: Sequence(5), chain: chain(4, 6, anchor), first: Sequence(4), anchor };
+    assert_eq!(head, expect);
+    assert_eq!(store.head(&stream).await, Ok(Some(head)));
+    let receipt = append(&store, &stream, Exact(Sequence(5)), &events[6..]).await;
+    assert_eq!(receipt.chain, chain(0, 10, ChainHash::START));
+    assert_eq!(truncate(&store, &stream, 7).await.anchor, chain(0, 7, ChainHash::START));
+    check_everything(&*store).await;
+}
+
+async fn retries_of_truncated_events_are_not_recognised(store: Store) {
+    let (stream, events) = (stream("s"), events(6));
+    append(&store, &stream, NoStream, &events[..3]).await;
+    let kept = append(&store, &stream, Exact(Sequence(2)), &events[3..]).await;
+    append(&store, &stream, Any, &self::events(1)).await;
+    // The ids are known to whoever remembers recent ones, so that forgetting them is seen.
+    append(&store, &stream, Any, &events[3..]).await;
+    truncate(&store, &stream, 3).await;
+    assert_eq!(append(&store, &stream, Exact(Sequence(2)), &events[3..]).await, kept);
+    assert_eq!(append(&store, &stream, Any, &events[3..]).await, kept);
+    let check = async |expected, events: &[NewEvent], actual| {
+        let error = refusal(&store, &stream, expected, events).await;
+        let (stream, actual) = (stream.clone(), Some(Sequence(actual)));
+        assert_eq!(error, AppendError::WrongExpectedSequence { stream, expected, actual });
+    };
+    check(NoStream, &events[..3], 6).await;
+    check(Exact(Sequence(0)), &events[1..3], 6).await;
+    check(Exact(Sequence(1)), &events[2..4], 6).await;
+    check(Any, &events[2..4], 6).await;
+    let again = append(&store, &stream, Any, &events[..2]).await;
+    assert_eq!((again.first, again.last), (Sequence(7), Sequence(8)));
+    assert_eq!(append(&store, &stream, Any, &events[..2]).await, again);
+    check(NoStream, &events[..2], 8).await;
+    assert_eq!(check_everything(&*store).await.len(), 6);
+}
+
+async fn numbers_go_on_after_everything_was_truncated(store: Store) {
+    let (stream, old) = (stream("s"), events(5));
+    let receipt = append(&store, &stream, NoStream, &old).await;
+    let head = truncate(&store, &stream, 5).await;
+    let (sequence, chain) = (receipt.last, receipt.chain);
+    assert_eq!(head, Head { sequence, chain, first: Sequence(5), anchor: chain });
+    assert_eq!(store.head(&stream).await, Ok(Some(head)));
+    check_read(&store, &stream, 0, Direction::Forward, 100, &[]).await;
+    check_read(&store, &stream, u64::MAX, Direction::Backward, 100, &[]).await;
+    assert_eq!(check_everything(&*store).await, []);
+    refusal(&store, &stream, NoStream, &events(1)).await;
+    refusal(&store, &stream, NoStream, &old).await;
+    refusal(&store, &stream, Exact(Sequence(3)), &old[4..]).await;
+
+    let new = events(2);
+    let next = append(&store, &stream, Exact(Sequence(4)), &new[..1]).await;
+    assert_eq!((next.first, next.chain), (Sequence(5), chain.then(&stream, Sequence(5), &new[0])));
+    assert!(next.position > receipt.position, "positions increase: {receipt:?}, {next:?}");
+    assert_eq!(append(&store, &stream, Any, &new[1..]).await.last, Sequence(6));
+    assert_eq!(truncate(&store, &stream, 7).await.first, Sequence(7));
+    assert_eq!(append(&store, &stream, Any, &old).await.first, Sequence(7));
+    assert_eq!(check_everything(&*store).await.len(), 5);
+}
+
+async fn a_truncation_done_again_changes_nothing(store: Store) {
+    let stream = stream("s");
+    fill(&store, &stream, 10).await;
+    let whole = store.head(&stream).await;
+    assert_eq!(Ok(Some(truncate(&store, &stream, 0).await)), whole);
+    let head = truncate(&store, &stream, 6).await;
+    let there = check_everything(&*store).await;
+    for before in [6, 5, 0] {
+        assert_eq!(truncate(&store, &stream, before).await, head, "before {before}");
+    }
+    assert_eq!(store.head(&stream).await, Ok(Some(head)));
+    assert_eq!(check_everything(&*store).await, there);
+}
+
+async fn a_truncation_beyond_the_end_is_refused(store: Store) {
+    let (some, none) = (stream("s"), stream("none"));
+    fill(&store, &some, 3).await;
+    let check = async |stream: &StreamId, before, actual| {
+        let error = store.truncate(stream, Sequence(before)).await;
+        let (stream, before) = (stream.clone(), Sequence(before));
+        assert_eq!(error, Err(TruncateError::BeyondEnd { stream, before, actual }));
+    };
+    check(&some, 4, Some(Sequence(2))).await;
+    check(&some, u64::MAX, Some(Sequence(2))).await;
+    check(&none, 0, None).await;
+    check(&none, 1, None).await;
+    assert_eq!(check_everything(&*store).await.len(), 3);
+    truncate(&store, &some, 3).await;
+    check(&some, 4, Some(Sequence(2))).await;
+}
+
+async fn a_subscription_passes_over_what_was_truncated(store: Store) {
+    let stream = stream("s");
+    fill(&store, &stream, 600).await;
+    let mut of_stream = store.subscribe(Scope::Stream(stream.clone(), Sequence(2)));
+    let mut of_all = store.subscribe(Scope::All(Checkpoint::START));
+    let mut waiting = store.subscribe(Scope::Stream(stream.clone(), Sequence(595)));
+    assert_eq!(of_stream.next().await.expect("an event").sequence, Sequence(2));
+    assert_eq!(of_all.next().await.expect("an event").sequence, Sequence(0));
+    truncate(&store, &stream, 590).await;
+    for (subscription, mut last) in [(&mut of_stream, Sequence(2)), (&mut of_all, Sequence(0))] {
+        while last < Sequence(599) {
+            let sequence = subscription.next().await.expect("an event").sequence;
+            // What was read ahead of the truncation still comes.
+            let first_kept = last < Sequence(590) && sequence == Sequence(590);
+            assert!(first_kept || sequence == last.plus(1), "{sequence} after {last}");
+            last = sequence;
+        }
+        assert!(waits(subscription), "nothing more is delivered");
+    }
+    truncate(&store, &stream, 600).await;
+    assert!(waits(&mut waiting), "nothing is left");
+    append(&store, &stream, Any, &events(1)).await;
+    for subscription in [&mut of_stream, &mut of_all, &mut waiting] {
+        assert_eq!(subscription.next().await.expect("an event").sequence, Sequence(600));
+    }
 }

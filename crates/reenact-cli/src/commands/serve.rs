@@ -72,7 +72,7 @@ fn run(place: &Place, output: &Output, demo: bool) -> Result<Exit, Fault> {
         say(&describe(&server, place));
         let (address, data) = (server.address(), server.data().clone());
         let empty = !server.has_ended_session();
-        let running = tokio::spawn(server.run(asked_to_stop()));
+        let running = tokio::spawn(server.run(asked_to_stop().context("listen for signals")?));
         let session = if demo { prepare(address, &data, empty).await? } else { None };
         let document = Document {
             address: format!("http://{address}/"),
@@ -142,15 +142,16 @@ fn announce(document: &Document, demo: bool) -> String {
     lines.join("\n")
 }
 
-/// Returns when somebody presses Ctrl-C, or the system asks the process to end.
-async fn asked_to_stop() {
+/// What is ready when somebody presses Ctrl-C, or the system asks the process to end: from this call on, not only
+/// from when it is first awaited.
+fn asked_to_stop() -> std::io::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        let _interrupt = tokio::signal::ctrl_c().await;
-        return;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
-    }
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }

@@ -1,194 +1,406 @@
 //! Deciding about a group of appends and putting the block together that makes them durable.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use std::fmt;
 
+use foldhash::HashMap;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::format::{BlockWriter, RECORD_BYTES};
-use super::index::Place;
-use super::recovery::Tail;
+use super::format::{
+    BLOCK_HEAD_BYTES, LogId, TRUNCATION_BYTES_MAX, Truncation, write_event, write_truncation,
+};
+use super::index::{Indexed, StreamHead};
+use super::prepare::Prepared;
 use super::shared::{PARTITION, Shared};
-use crate::chain::{ChainHash, canonical_bytes};
-use crate::decide::{Decision, RecentIds, StreamIds, decide};
-use crate::event::{EventId, ExpectedSequence, NewEvent, Position, Receipt, Sequence, StreamId, Timestamp};
-use crate::limits::{BLOCK_BYTES_MAX, LOG_BYTES_MAX, LOG_EVENTS_MAX};
-use crate::store::{AppendError, Direction, ReadError};
+use crate::chain::ChainHash;
+use crate::decide::{Decision, RecentIds, StreamIds, check_truncation, decide};
+use crate::event::{EventId, ExpectedSequence, Head, NewEvent, Position, Receipt, Sequence, StreamId};
+use crate::store::{AppendError, ReadError, TruncateError};
 
-pub(super) type Answer = Result<Receipt, AppendError>;
-
-/// An append that waits for its turn.
+/// Something that waits to be made durable, and who waits for it.
 #[derive(Debug)]
-pub(super) struct Request {
+pub(super) enum Request {
+    Append(Append),
+    Truncate(Truncate),
+}
+
+#[derive(Debug)]
+pub(super) struct Append {
     pub(super) stream: StreamId,
     pub(super) expected: ExpectedSequence,
     pub(super) events: Vec<NewEvent>,
-    pub(super) answer: oneshot::Sender<Answer>,
+    pub(super) prepared: Prepared,
+    pub(super) answer: oneshot::Sender<Result<Receipt, AppendError>>,
     /// Its part of what may wait; given back with the answer.
     pub(super) queued: OwnedSemaphorePermit,
 }
 
+#[derive(Debug)]
+pub(super) struct Truncate {
+    pub(super) stream: StreamId,
+    pub(super) before: Sequence,
+    pub(super) answer: oneshot::Sender<Result<Head, TruncateError>>,
+    pub(super) queued: OwnedSemaphorePermit,
+}
+
 impl Request {
-    /// Bytes of the records that it becomes.
+    /// The most bytes of records that it becomes.
     pub(super) fn record_bytes(&self) -> usize {
-        self.events.iter().map(|event| RECORD_BYTES + canonical_bytes(&self.stream, event)).sum()
+        match self {
+            Self::Append(append) => append.prepared.records.len(),
+            Self::Truncate(_) => TRUNCATION_BYTES_MAX,
+        }
+    }
+
+    /// Tells whoever waits that nothing came of it.
+    pub(super) fn refuse(self, error: AppendError) {
+        match self {
+            Self::Append(append) => Answer::Append(append.answer, Err(error)).tell(),
+            Self::Truncate(truncate) => Answer::Truncate(truncate.answer, Err(error.into())).tell(),
+        }
     }
 }
 
-/// Events of a stream that are in the batch: the durable ones end before `first`.
+/// What somebody is told once the batch is durable.
 #[derive(Debug)]
-struct Pending {
-    first: Sequence,
-    events: Vec<(EventId, Position, ChainHash)>,
+pub(super) enum Answer {
+    Append(oneshot::Sender<Result<Receipt, AppendError>>, Result<Receipt, AppendError>),
+    Truncate(oneshot::Sender<Result<Head, TruncateError>>, Result<Head, TruncateError>),
 }
 
-/// Appends that become durable together, or not.
+impl Answer {
+    /// Whoever does not wait any more is told nothing.
+    pub(super) fn tell(self) {
+        match self {
+            Self::Append(waiting, answer) => drop(waiting.send(answer)),
+            Self::Truncate(waiting, answer) => drop(waiting.send(answer)),
+        }
+    }
+
+    /// The same, but that nothing came of it.
+    pub(super) fn refuse(self, error: &AppendError) {
+        match self {
+            Self::Append(waiting, _) => Self::Append(waiting, Err(error.clone())).tell(),
+            Self::Truncate(waiting, _) => Self::Truncate(waiting, Err(error.clone().into())).tell(),
+        }
+    }
+}
+
+/// An event of the batch.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    stream: u32,
+    indexed: Indexed,
+    /// The one before it of its stream, in the batch.
+    earlier: Option<u32>,
+}
+
+/// A stream to which the batch appends.
 #[derive(Debug)]
+struct Pending {
+    stream: StreamId,
+    /// Where it stands without the batch.
+    before: Option<StreamHead>,
+    /// Where it stands with it.
+    head: StreamHead,
+    /// Its last event in the batch.
+    last: Option<u32>,
+    /// Its first event in the batch has this sequence.
+    first: Sequence,
+}
+
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Batch({} events, {} bytes)", self.entries.len(), self.records.len())
+    }
+}
+
+/// Appends that become durable together, or not. It is emptied and used again.
+#[derive(Default)]
 pub(super) struct Batch {
-    shared: Arc<Shared>,
-    tail: Tail,
-    pub(super) timestamp: Timestamp,
-    pub(super) block: BlockWriter,
-    streams: HashMap<StreamId, Pending>,
-    /// What the index learns when the block is durable.
-    pub(super) entries: Vec<(StreamId, ChainHash, Place)>,
+    slots: HashMap<StreamId, u32>,
+    streams: Vec<Pending>,
+    entries: Vec<Entry>,
+    truncations: Vec<(u32, Sequence, ChainHash)>,
     /// What those who wait are told then.
-    pub(super) answers: Vec<(oneshot::Sender<Answer>, Answer)>,
+    pub(super) answers: Vec<Answer>,
+    /// The records of the block.
+    pub(super) records: Vec<u8>,
+}
+
+/// Where a batch goes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target {
+    pub(super) segment: u32,
+    /// Where its block begins.
+    pub(super) offset: u64,
+    /// The position of its first event.
+    pub(super) position: u64,
 }
 
 impl Batch {
-    pub(super) fn new(shared: Arc<Shared>, tail: Tail, timestamp: Timestamp) -> Self {
-        let (block, streams) = (BlockWriter::new(), HashMap::new());
-        Self { shared, tail, timestamp, block, streams, entries: Vec::new(), answers: Vec::new() }
+    pub(super) fn clear(&mut self) {
+        self.slots.clear();
+        self.streams.clear();
+        self.entries.clear();
+        self.truncations.clear();
+        self.answers.clear();
+        self.records.clear();
     }
 
-    /// Whether the records of another append fit into the block.
-    pub(super) fn has_room_for(&self, request: &Request) -> bool {
-        self.block.record_bytes() + request.record_bytes() <= BLOCK_BYTES_MAX
+    pub(super) fn events(&self) -> u32 {
+        self.entries.len() as u32
     }
 
-    /// Decides about an append. Nobody is told before everything that the decision rests on is durable.
-    pub(super) fn push(&mut self, request: Request, recent: &mut RecentIds) {
-        let answer = self.decide(&request, recent);
-        let Request { answer: waiting, queued, .. } = request;
-        self.answers.push((waiting, answer));
-        // It waits no longer: others may.
-        drop(queued);
+    /// Whether there is something to write.
+    pub(super) fn has_records(&self) -> bool {
+        !self.records.is_empty()
     }
 
-    fn decide(&mut self, request: &Request, recent: &mut RecentIds) -> Answer {
-        let Request { stream, expected, events, .. } = request;
-        let pending = self.streams.get(stream);
-        let mut known = Known { shared: &self.shared, pending, recent, stream };
+    /// Decides about a request. Nobody is told before everything that the decision rests on is durable.
+    pub(super) fn push(
+        &mut self,
+        request: Request,
+        shared: &Shared,
+        recent: &mut RecentIds,
+        target: &Target,
+    ) {
+        match request {
+            Request::Append(append) => {
+                let answer = self.append(&append, shared, recent, target);
+                self.answers.push(Answer::Append(append.answer, answer));
+                // It waits no longer: others may.
+                drop(append.queued);
+            }
+            Request::Truncate(Truncate { stream, before, answer, queued }) => {
+                let truncated = self.truncate(&stream, before, shared);
+                self.answers.push(Answer::Truncate(answer, truncated));
+                drop(queued);
+            }
+        }
+    }
+
+    fn append(
+        &mut self,
+        append: &Append,
+        shared: &Shared,
+        recent: &mut RecentIds,
+        target: &Target,
+    ) -> Result<Receipt, AppendError> {
+        let Append { stream, expected, events, prepared, .. } = append;
+        let slot = self.slots.get(stream).copied();
+        let head = match slot {
+            Some(slot) => Some(self.streams[slot as usize].head),
+            None => shared.head(stream)?,
+        };
+        let kept = match &head {
+            Some(head) => shared.kept_from(stream, head)?.0,
+            None => Sequence::FIRST,
+        };
+        let mut known = Known { batch: self, shared, recent, stream, slot, head, kept };
         match decide(&mut known, stream, *expected, events)? {
             Decision::Retry(first) => {
                 let last = first.plus(events.len() as u64 - 1);
-                let (_, position, chain) = known.entry(last)?;
-                Ok(Receipt { first, last, partition: PARTITION, position, chain })
+                let (chain, position) = known.chain_at(last, target)?;
+                Ok(Receipt { first, last, partition: PARTITION, position: Position(position), chain })
             }
             Decision::Append(first) => {
-                self.check_room(request.record_bytes(), events.len())?;
                 recent.push(stream, first, events);
-                Ok(self.append(stream, first, events))
+                let slot = slot.unwrap_or_else(|| self.begin(stream, head, target.segment));
+                self.write(slot, (stream, first, events), prepared, (shared.log, target));
+                let chain = self.streams[slot as usize].head.chain;
+                let position = Position(target.position + u64::from(self.events()) - 1);
+                let last = first.plus(events.len() as u64 - 1);
+                Ok(Receipt { first, last, partition: PARTITION, position, chain })
             }
         }
     }
 
-    fn check_room(&self, record_bytes: usize, events: usize) -> Result<(), AppendError> {
-        let bytes = (self.block.record_bytes() + record_bytes) as u64;
-        let events = u64::from(self.block.events()) + events as u64;
-        let full = |reason| Err(AppendError::Full { bytes: record_bytes as u64, reason });
-        // What a block has besides its records is far below a page.
-        if self.tail.offset + bytes + 4_096 > LOG_BYTES_MAX {
-            return full(format!("the log has {} of {LOG_BYTES_MAX} bytes", self.tail.offset));
-        }
-        if self.tail.position + events > LOG_EVENTS_MAX {
-            return full(format!("the log has {} of {LOG_EVENTS_MAX} events", self.tail.position));
-        }
-        Ok(())
+    /// Begins to take note of what the batch does to a stream.
+    fn begin(&mut self, stream: &StreamId, before: Option<StreamHead>, segment: u32) -> u32 {
+        let slot = self.streams.len() as u32;
+        let head = before.unwrap_or(StreamHead {
+            sequence: Sequence::FIRST,
+            chain: ChainHash::START,
+            highest: EventId::LOWEST,
+            first: Sequence::FIRST,
+            anchor: ChainHash::START,
+            segment,
+        });
+        let first = before.map_or(Sequence::FIRST, |head| head.sequence.plus(1));
+        self.slots.insert(stream.clone(), slot);
+        self.streams.push(Pending { stream: stream.clone(), before, head, last: None, first });
+        slot
     }
 
-    fn append(&mut self, stream: &StreamId, first: Sequence, events: &[NewEvent]) -> Receipt {
-        let mut chain = match self.streams.get(stream).and_then(|pending| pending.events.last()) {
-            Some((_, _, chain)) => *chain,
-            None => self.shared.head(stream).map_or(ChainHash::START, |head| head.chain),
-        };
-        let new = || Pending { first, events: Vec::new() };
-        let pending = self.streams.entry(stream.clone()).or_insert_with(new);
-        let (mut last, mut position) = (first, Position(0));
-        for (sequence, event) in (first.0..).map(Sequence).zip(events) {
-            (last, position) = (sequence, Position(self.tail.position + u64::from(self.block.events())));
-            let event_there = (stream, sequence, event);
-            let place;
-            (chain, place) =
-                self.block.push((self.shared.log, position.0), self.timestamp, chain, event_there);
-            let place = Place::new(self.tail.offset + place.start as u64, place.len());
-            self.entries.push((stream.clone(), chain, place));
-            pending.events.push((event.id, position, chain));
+    /// Writes the records of events that are to be appended.
+    fn write(
+        &mut self,
+        slot: u32,
+        (stream, first, events): (&StreamId, Sequence, &[NewEvent]),
+        prepared: &Prepared,
+        (log, target): (LogId, &Target),
+    ) {
+        let chain = self.streams[slot as usize].head.chain;
+        let fits = prepared.is_for(first, chain);
+        let mut begin = self.records.len();
+        if fits {
+            self.records.extend_from_slice(&prepared.records);
         }
-        Receipt { first, last, partition: PARTITION, position, chain }
+        let mut chain = chain;
+        for (n, event) in events.iter().enumerate() {
+            let sequence = first.plus(n as u64);
+            let at = if fits { begin + prepared.begins[n] as usize } else { self.records.len() };
+            chain = if fits {
+                prepared.chains[n]
+            } else {
+                write_event(log, chain, (stream, sequence, event), &mut self.records)
+            };
+            let offset = (target.offset + (BLOCK_HEAD_BYTES + at) as u64) as u32;
+            self.enter(slot, sequence, Indexed { id: event.id, chain, offset });
+        }
+        begin = self.records.len();
+        debug_assert!(begin > 0, "an append has at least one event");
+    }
+
+    fn enter(&mut self, slot: u32, sequence: Sequence, indexed: Indexed) {
+        let at = self.entries.len() as u32;
+        let pending = &mut self.streams[slot as usize];
+        self.entries.push(Entry { stream: slot, indexed, earlier: pending.last });
+        pending.last = Some(at);
+        let head = &mut pending.head;
+        (head.sequence, head.chain, head.highest) = (sequence, indexed.chain, head.highest.max(indexed.id));
+    }
+
+    fn truncate(
+        &mut self,
+        stream: &StreamId,
+        before: Sequence,
+        shared: &Shared,
+    ) -> Result<Head, TruncateError> {
+        let slot = self.slots.get(stream).copied();
+        let head = match slot {
+            Some(slot) => Some(self.streams[slot as usize].head),
+            None => shared.head(stream).map_err(AppendError::from)?,
+        };
+        check_truncation(stream, before, head.map(|head| head.sequence))?;
+        let head = head.expect("a stream without events is not truncated");
+        let (first, anchor) = shared.kept_from(stream, &head).map_err(AppendError::from)?;
+        let public = |first, anchor| Head { sequence: head.sequence, chain: head.chain, first, anchor };
+        if before <= first {
+            return Ok(public(first, anchor));
+        }
+        let last = Sequence(before.0 - 1);
+        let anchor = match slot.and_then(|slot| self.entry(slot, last)) {
+            Some((_, entry)) => entry.indexed.chain,
+            None if last == head.sequence => head.chain,
+            None => shared.chain_at(stream, &head, last).map_err(AppendError::from)?.0,
+        };
+        let slot = slot.unwrap_or_else(|| self.begin(stream, Some(head), head.segment));
+        let truncation = Truncation { stream: stream.clone(), before, anchor };
+        write_truncation(shared.log, &truncation, &mut self.records);
+        self.truncations.push((slot, before, anchor));
+        let pending = &mut self.streams[slot as usize].head;
+        (pending.first, pending.anchor) = (before, anchor);
+        Ok(public(before, anchor))
+    }
+
+    /// An event of the batch by its stream and sequence, and which one it is.
+    fn entry(&self, slot: u32, sequence: Sequence) -> Option<(u32, &Entry)> {
+        let pending = &self.streams[slot as usize];
+        if sequence < pending.first || sequence > pending.head.sequence {
+            return None;
+        }
+        let back = pending.head.sequence.0 - sequence.0;
+        let mut at = pending.last?;
+        for _ in 0..back {
+            at = self.entries[at as usize].earlier?;
+        }
+        Some((at, &self.entries[at as usize]))
+    }
+
+    /// Ids of the events that the batch has of a stream, from `first` on.
+    fn ids(&self, slot: u32, first: Sequence, count: usize) -> Vec<EventId> {
+        let (head, mut ids) = (self.streams[slot as usize].head.sequence, Vec::new());
+        let last = first.plus(count as u64).0.min(head.0 + 1);
+        for sequence in first.0..last {
+            ids.extend(self.entry(slot, Sequence(sequence)).map(|(_, entry)| entry.indexed.id));
+        }
+        ids
+    }
+
+    /// What the index learns once the block is durable: its events, and then its truncations.
+    pub(super) fn publish(&self, index: &mut super::index::ActiveIndex) {
+        for entries in self.entries.chunk_by(|a, b| a.stream == b.stream) {
+            let Pending { stream, before, .. } = &self.streams[entries[0].stream as usize];
+            let events = entries.iter().map(|entry| entry.indexed);
+            index.push(stream.as_str(), || stream.clone(), before.as_ref(), events);
+        }
+        for (slot, first, anchor) in &self.truncations {
+            let pending = &self.streams[*slot as usize];
+            index.truncate(&pending.stream, &pending.head, (*first, *anchor));
+        }
     }
 }
 
 /// A stream as [`decide`] sees it: the durable events, and then those of the batch.
 struct Known<'a> {
+    batch: &'a Batch,
     shared: &'a Shared,
-    pending: Option<&'a Pending>,
     recent: &'a mut RecentIds,
     stream: &'a StreamId,
+    slot: Option<u32>,
+    head: Option<StreamHead>,
+    kept: Sequence,
 }
 
 impl Known<'_> {
-    fn entry(&self, sequence: Sequence) -> Result<(EventId, Position, ChainHash), ReadError> {
-        let pending = self.pending.filter(|pending| pending.first <= sequence);
-        if let Some(entry) = pending.and_then(|p| p.events.get((sequence.0 - p.first.0) as usize)) {
-            return Ok(*entry);
+    /// The chain at an event that is there, and its position.
+    fn chain_at(&self, sequence: Sequence, target: &Target) -> Result<(ChainHash, u64), ReadError> {
+        if let Some((at, entry)) = self.slot.and_then(|slot| self.batch.entry(slot, sequence)) {
+            return Ok((entry.indexed.chain, target.position + u64::from(at)));
         }
-        let loaded = self.shared.load_one(self.stream, sequence)?;
-        let (event, chain) = loaded.expect("a sequence at or before the head is durable or in the batch");
-        Ok((event.id, event.position, chain))
+        let head =
+            self.shared.head(self.stream)?.expect("an event that was found is of a stream that is there");
+        self.shared.chain_at(self.stream, &head, sequence)
     }
 }
 
 impl StreamIds for Known<'_> {
     fn head(&self) -> Option<Sequence> {
-        match self.pending {
-            Some(pending) => Some(pending.first.plus(pending.events.len() as u64 - 1)),
-            None => self.shared.head(self.stream).map(|head| head.sequence),
-        }
+        // A stream that the batch begins has a head as soon as it has an event.
+        self.head.map(|head| head.sequence)
+    }
+
+    fn first(&self) -> Sequence {
+        self.kept
     }
 
     fn ids(&mut self, first: Sequence, count: usize) -> Result<Vec<EventId>, ReadError> {
-        ids(self.shared, self.pending, self.stream, first, count)
+        ids((self.shared, self.batch, self.slot), self.stream, first, count)
     }
 
     fn find_recent(&mut self, id: EventId) -> Result<Option<Sequence>, ReadError> {
-        let (shared, pending, stream, head) = (self.shared, self.pending, self.stream, self.head());
-        self.recent.find(stream, head, id, |first, count| ids(shared, pending, stream, first, count))
+        // Ids are made in the order of time: a new one is nearly always the highest, and then surely not there.
+        if self.head.is_none_or(|head| id > head.highest) {
+            return Ok(None);
+        }
+        let (from, stream) = ((self.shared, self.batch, self.slot), self.stream);
+        let next = self.head.map_or(Sequence::FIRST, |head| head.sequence.plus(1));
+        self.recent.find(stream, self.kept..next, id, |first, count| ids(from, stream, first, count))
     }
 }
 
 fn ids(
-    shared: &Shared,
-    pending: Option<&Pending>,
+    (shared, batch, slot): (&Shared, &Batch, Option<u32>),
     stream: &StreamId,
     first: Sequence,
     count: usize,
 ) -> Result<Vec<EventId>, ReadError> {
-    let mut ids = Vec::with_capacity(count);
-    loop {
+    let mut ids = shared.ids(stream, first, count)?;
+    if let Some(slot) = slot {
         let next = first.plus(ids.len() as u64);
-        let page = shared.read(stream, next, Direction::Forward, count - ids.len())?;
-        if page.is_empty() {
-            break;
-        }
-        ids.extend(page.iter().map(|event| event.id));
-    }
-    if let Some(pending) = pending {
-        let next = first.plus(ids.len() as u64);
-        let skip = next.0.saturating_sub(pending.first.0) as usize;
-        let rest = pending.events.iter().skip(skip).take(count - ids.len());
-        ids.extend(rest.map(|(id, ..)| *id));
+        let rest = batch.ids(slot, next, count - ids.len());
+        ids.extend(rest);
     }
     Ok(ids)
 }

@@ -1,41 +1,76 @@
 //! An event store in one directory, without a server.
 //!
-//! An append is acknowledged when it is written and synced. Whatever waits while the disk is busy is written
-//! as one block, with one write and one sync. A log that was torn by a crash is mended when it is opened; one
-//! that is damaged is refused and left as it is. See `docs/spec/event-log.md`.
+//! ```text
+//!  append ─> prepare ─> queue ─> commit: decide, one write ─> index ─> answer, wake subscriptions
+//!            records             block of a segment           in memory
+//!                                    │ full                      │ full
+//!                                    v                           v
+//!                                next segment <─ segments     index file ─> runs
+//!                                                ahead of need
+//! ```
+//!
+//! An append is acknowledged when it is durable. Whatever waits while the disk is busy is written as one block,
+//! with one write; nobody waits for company, and who is alone commits on its own thread. A log that was torn by a
+//! crash is mended when it is opened; one that is damaged is refused and left as it is. See
+//! `docs/spec/event-log.md`.
 
+mod background;
+mod backup;
 mod batch;
-mod committer;
-mod directory;
+mod commit;
+mod fold;
 mod format;
 mod index;
+mod prepare;
+mod read;
+mod reader;
 mod recovery;
+mod retain;
+mod salvage;
+mod scan;
+mod segment;
 mod shared;
-mod storage;
-#[cfg(test)]
-mod tests;
+mod stats;
+mod survey;
+mod threads;
+mod verify;
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::thread::{self, JoinHandle};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
-use tokio::sync::{Semaphore, mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
-use crate::clock::Clock;
-use crate::decide::{RecentIds, check_events};
-use crate::event::{Checkpoint, Event, ExpectedSequence, Head, NewEvent, Receipt, Sequence, StreamId};
-use crate::limits::{QUEUE_APPENDS_MAX, QUEUE_BYTES_MAX};
-use crate::store::{AppendError, BoxFuture, Direction, EventStore, ReadError, Scope};
+use crate::chain::canonical_bytes;
+use crate::clock::{Clock, SteadyClock, SystemClock};
+use crate::decide::check_events;
+use crate::disk::{Disk, DiskLock, PAGE_BYTES, RealDisk};
+use crate::event::{
+    Checkpoint, Event, ExpectedSequence, Head, NewEvent, Position, Receipt, Sequence, StreamId,
+};
+use crate::limits::{
+    QUEUE_APPENDS_MAX, QUEUE_BYTES_MAX, SEGMENT_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
+};
+use crate::store::{AppendError, BoxFuture, Direction, EventStore, ReadError, Scope, TruncateError};
 use crate::subscription::Subscription;
-use batch::{Answer, Request};
-use committer::Committer;
-use directory::Directory;
-use format::Mark;
-use recovery::{Recovery, Tail};
-use shared::{Shared, Source};
+pub use backup::{BackupReport, backup};
+pub use reader::LogReader;
+pub use salvage::{LostPlace, SalvageReport, salvage};
+pub use scan::{BlockEvents, EventView, Scan};
+pub use stats::{FileBytes, LogStats, StreamStats, stats, stats_on};
+pub use survey::{ToolError, ToolProgress};
+pub use verify::{Damage, Nature, VerifyReport, verify, verify_on};
+
+use background::{Segments, index_step};
+use batch::{Append, Request, Truncate};
+use commit::{Core, Queue};
+use prepare::Prepared;
+use read::Source;
+use recovery::{Recovery, recover};
+use shared::Shared;
+use threads::Threads;
 
 /// Why a log was not opened. Nothing has changed.
 #[derive(Debug, Error)]
@@ -67,6 +102,19 @@ pub enum OpenError {
         /// The version that is known.
         known: u32,
     },
+    /// An earlier part of the log, on which its end rests, cannot be read.
+    #[error("failed to read what the end of the log rests on")]
+    Read(#[from] ReadError),
+    /// Segments of such a length cannot be made.
+    #[error("segments of {actual} bytes, where a multiple of 4096 from {least} to {most} is allowed")]
+    SegmentBytes {
+        /// As given.
+        actual: u64,
+        /// [`SEGMENT_BYTES_MIN`].
+        least: u64,
+        /// [`SEGMENT_BYTES_MAX`].
+        most: u64,
+    },
     /// The system refuses something.
     #[error("failed to open {}", path.display())]
     Io {
@@ -89,109 +137,204 @@ pub enum CloseError {
         /// What the system says.
         source: io::Error,
     },
-    /// The log's thread has panicked.
-    #[error("the log's thread has panicked")]
+    /// A thread of the log has panicked.
+    #[error("a thread of the log has panicked")]
     Panicked,
+}
+
+/// How a log is kept.
+#[derive(Clone, Debug)]
+pub struct LogOptions {
+    /// Bytes of the segments that are made from now on: a multiple of 4,096 from [`SEGMENT_BYTES_MIN`] to
+    /// [`SEGMENT_BYTES_MAX`]. Those that are there keep theirs.
+    pub segment_bytes: u64,
+    /// Leaves out something on which the log's promises rest, for a test that shows that it is missed.
+    #[doc(hidden)]
+    pub weakness: Option<Weakness>,
+}
+
+impl Default for LogOptions {
+    fn default() -> Self {
+        Self { segment_bytes: SEGMENT_BYTES, weakness: None }
+    }
+}
+
+/// Something that is left out.
+#[doc(hidden)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Weakness {
+    /// After a failed write the log goes on.
+    NoPoison,
+}
+
+/// A place in a log's segments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogPlace {
+    /// Which segment.
+    pub segment: u32,
+    /// Which byte of it.
+    pub offset: u64,
 }
 
 /// What was found when a log was opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OpenReport {
-    /// Events in the log.
+    /// Events in the log, truncated ones included; not those of segments that were given up.
     pub events: u64,
-    /// Streams in the log.
-    pub streams: u64,
-    /// Where the remains of a write began that a crash interrupted; they were never acknowledged, and are cut
-    /// off.
-    pub torn_at: Option<u64>,
+    /// Where the remains of a write began that a crash interrupted; they were never acknowledged, and are
+    /// overwritten with zeros.
+    pub torn_at: Option<LogPlace>,
     /// Bytes of them.
     pub torn_bytes: u64,
-    /// Bytes of the log without them.
-    pub bytes: u64,
+    /// Where the log goes on.
+    pub end: LogPlace,
+    /// Indexes that were missing or damaged and have been made again.
+    pub rebuilt_indexes: u64,
     /// How long it took.
     pub elapsed: Duration,
 }
 
-/// The embedded event store: one append-only file in a directory of its own, one partition.
+/// What is done beside appending; see [`EventLog::step`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Making durable what waits.
+    Commit,
+    /// Making a segment ahead of need.
+    Prepare,
+    /// Writing the index of a segment that is full, or merging indexes.
+    Index,
+}
+
+/// The embedded event store: segments of one append-only log in a directory of its own, one partition.
 ///
-/// It has a thread of its own, which alone writes. When the log is dropped, what waits is still committed, and
-/// then the thread ends; that takes as long as the disk does. Reading happens on the thread that polls.
+/// An append that is alone is written on the thread that polls it, which is held up for as long as one write
+/// takes; those that come in the meantime are committed together by the log's own thread. Reading happens on the
+/// thread that polls. When the log is dropped, what waits is still committed; that takes as long as the disk
+/// does.
 #[derive(Debug)]
 pub struct EventLog {
-    shared: Arc<Shared>,
+    inner: Arc<Inner>,
     report: OpenReport,
-    /// `None` while it is being closed.
-    requests: Option<mpsc::Sender<Request>>,
-    /// What may wait, in KiB.
+    /// None if the log is driven step by step.
+    threads: Option<Threads>,
+    _lock: LockGuard,
+}
+
+/// The directory is ours as long as this lives.
+struct LockGuard(#[allow(dead_code, reason = "held for its end")] DiskLock);
+
+impl std::fmt::Debug for LockGuard {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LockGuard")
+    }
+}
+
+/// What the log and its threads share.
+#[derive(Debug)]
+struct Inner {
+    shared: Arc<Shared>,
+    core: Mutex<Core>,
+    segments: Arc<Segments>,
+    queue: Arc<Queue>,
+    /// What may wait, in KiB, and how many.
     room: Arc<Semaphore>,
     commits: watch::Receiver<u64>,
-    thread: Option<JoinHandle<Result<(), (PathBuf, io::Error)>>>,
+}
+
+impl Inner {
+    /// The core is left true by every step, so that one whose lock a panic poisoned still is.
+    fn core(&self) -> std::sync::MutexGuard<'_, Core> {
+        self.core.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn prepare_step(&self) -> io::Result<bool> {
+        let active = {
+            let state = self.shared.state();
+            (state.active.segment, state.active.end)
+        };
+        self.segments.step(active)
+    }
 }
 
 impl EventLog {
-    /// Opens the log in a directory, or begins one there, and reads it through.
+    /// Opens the log in a directory, or begins one there.
     ///
     /// # Errors
     /// The directory is in use, the log in it is damaged, or the system refuses; nothing has changed.
     pub fn open(directory: impl AsRef<Path>) -> Result<Self, OpenError> {
-        let begun = Instant::now();
-        let directory = Directory::lock(directory.as_ref())?;
-        let path = directory.log_path();
-        let io = |source| OpenError::Io { path: path.clone(), source };
-        let mark = directory.read_mark()?;
-        let (file, log, header_crc) = directory.open_log(mark.as_ref())?;
-        let length = file.metadata().map_err(io)?.len();
-        let mut recovery = Recovery::new(&file, length, (log, header_crc), mark);
-        if let Err(damage) = recovery.run() {
-            let recovery::Damage { offset, reason } = damage;
-            return Err(OpenError::Damaged { path, offset, reason });
-        }
-        let Recovery { index, tail, .. } = recovery;
-        let torn_bytes = length - tail.offset;
-        if torn_bytes > 0 {
-            file.set_len(tail.offset).map_err(io)?;
-        }
-        let found = Mark { log, bytes: tail.offset, events: tail.position, crc: tail.crc };
-        if mark != Some(found) {
-            // A process that was killed may have written without syncing, and nobody may see what is not
-            // durable.
-            file.sync_all().map_err(io)?;
-            directory.write_mark_if_there_is_room(&found)?;
-        }
-        let report = OpenReport {
-            events: index.events(),
-            streams: index.streams(),
-            torn_at: (torn_bytes > 0).then_some(tail.offset),
-            torn_bytes,
-            bytes: tail.offset,
-            elapsed: begun.elapsed(),
-        };
-        let shared = Shared::new(Box::new(file), log, index);
-        Self::start(shared, tail, report, Some(directory)).map_err(io)
+        Self::open_with(directory, &LogOptions::default())
     }
 
-    fn start(
-        shared: Shared,
-        tail: Tail,
-        report: OpenReport,
-        directory: Option<Directory>,
-    ) -> io::Result<Self> {
-        let shared = Arc::new(shared);
-        let (sender, requests) = mpsc::channel(QUEUE_APPENDS_MAX);
-        let (commits_sender, commits) = watch::channel(0);
-        let committer = Committer {
-            shared: Arc::clone(&shared),
-            requests,
-            commits: commits_sender,
-            tail,
-            clock: Clock::system(tail.timestamp),
-            recent: RecentIds::default(),
-            held: None,
-            directory,
+    /// As [`open`](Self::open), otherwise than by default.
+    ///
+    /// # Errors
+    /// Those of [`open`](Self::open), or the options cannot be met.
+    pub fn open_with(directory: impl AsRef<Path>, options: &LogOptions) -> Result<Self, OpenError> {
+        let path = directory.as_ref();
+        let disk = RealDisk::create(path).map_err(|source| OpenError::Io { path: path.into(), source })?;
+        let mut log = Self::open_stepped(Arc::new(disk), Arc::new(SystemClock), options)?;
+        let threads = Threads::start(&log.inner);
+        log.threads = Some(threads.map_err(|source| OpenError::Io { path: path.into(), source })?);
+        Ok(log)
+    }
+
+    /// Opens the log on a disk, without threads: what they would do is done by [`step`](Self::step). For
+    /// simulations, where the order of things is chosen.
+    ///
+    /// # Errors
+    /// Those of [`open_with`](Self::open_with).
+    pub fn open_stepped(
+        disk: Arc<dyn Disk>,
+        clock: Arc<dyn Clock>,
+        options: &LogOptions,
+    ) -> Result<Self, OpenError> {
+        let begun = Instant::now();
+        check_options(options)?;
+        let io = |source| OpenError::Io { path: disk.path("lock"), source };
+        let lock = disk.lock().map_err(io)?;
+        let lock = lock.ok_or_else(|| OpenError::Locked { directory: disk.path("") })?;
+        let mut found = recover(&disk, options, true)?;
+        if found.is_none() {
+            recovery::begin(&*disk)?;
+            found = recover(&disk, options, true)?;
+        }
+        let gone =
+            || OpenError::Io { path: disk.path(segment::MARK), source: io::ErrorKind::NotFound.into() };
+        let recovery = found.ok_or_else(gone)?;
+        let Recovery { shared, tail, torn, first_position, .. } = recovery;
+        // One that was not begun is made anew, as those after it are.
+        let next = tail.segment + u32::from(tail.offset > 0);
+        let segments = Segments::new(disk, options.segment_bytes, next);
+        let (segments, queue) = (Arc::new(segments), Arc::new(Queue::default()));
+        let (sender, commits) = watch::channel(0);
+        let clock = SteadyClock::new(clock, tail.timestamp);
+        let parts = (Arc::clone(&shared), Arc::clone(&segments), Arc::clone(&queue));
+        let core = Core::new(parts, sender, clock, tail, options.weakness);
+        let path = shared.disk.path(segment::MARK);
+        core.write_mark(false).map_err(|source| OpenError::Io { path, source })?;
+        let report = OpenReport {
+            events: tail.position - first_position,
+            torn_at: torn.map(|(place, _)| place),
+            torn_bytes: torn.map_or(0, |(_, bytes)| bytes),
+            end: LogPlace { segment: tail.segment, offset: tail.offset },
+            rebuilt_indexes: shared.rebuilt(),
+            elapsed: begun.elapsed(),
         };
-        let thread = thread::Builder::new().name("event-log".into()).spawn(move || committer.run())?;
         let room = Arc::new(Semaphore::new(QUEUE_BYTES_MAX >> 10));
-        Ok(Self { shared, report, requests: Some(sender), room, commits, thread: Some(thread) })
+        let core = Mutex::new(core);
+        let inner = Arc::new(Inner { shared, core, segments, queue, room, commits });
+        Ok(Self { inner, report, threads: None, _lock: LockGuard(lock) })
+    }
+
+    /// Does one step of what the log's threads do, if there is one to do; whether there was. Only for a log that
+    /// was opened without threads: others do it themselves.
+    pub fn step(&self, step: Step) -> bool {
+        match step {
+            Step::Commit => self.inner.core().commit() > 0,
+            // What fails is tried again when it is needed, and then it is told.
+            Step::Prepare => self.inner.prepare_step().unwrap_or(false),
+            Step::Index => index_step(&self.inner.shared).unwrap_or(false),
+        }
     }
 
     /// What was found when the log was opened.
@@ -201,7 +344,33 @@ impl EventLog {
 
     /// The failure after which the log takes no more events, if there was one.
     pub fn poisoned(&self) -> Option<&str> {
-        self.shared.poison.get().map(String::as_str)
+        self.inner.shared.poison.get().map(String::as_str)
+    }
+
+    /// Indexes that were missing or damaged and have been made again since the log was opened.
+    pub fn rebuilt_indexes(&self) -> u64 {
+        self.inner.shared.rebuilt()
+    }
+
+    /// Reads everything after a checkpoint as it lies, which is the fastest way.
+    ///
+    /// # Errors
+    /// The checkpoint is that of another store, or the log cannot be read.
+    pub fn scan(&self, after: &Checkpoint) -> Result<Scan, ReadError> {
+        Scan::new(Arc::clone(&self.inner.shared), after)
+    }
+
+    /// Gives up the oldest segments: those whose events all come before `from`. Streams go on where they
+    /// are, with what is left of them; [`Head::first`] and [`Head::anchor`] say where that begins. How many were
+    /// given up. It blocks, and holds up those who append.
+    ///
+    /// # Errors
+    /// What is to be kept of them cannot be read or written; then nothing is given up, though it may turn out that
+    /// something was when the log is opened again.
+    pub fn retain(&self, from: Position) -> Result<u32, ReadError> {
+        // Who appends must not look for streams where segments are being removed.
+        let _nobody_appends = self.inner.core();
+        retain::retain(&self.inner.shared, from)
     }
 
     /// Commits what waits and closes the log, as dropping it does, and says whether that went well. It blocks.
@@ -213,29 +382,74 @@ impl EventLog {
     }
 
     fn stop(&mut self) -> Result<(), CloseError> {
-        self.requests = None;
-        match self.thread.take().map(JoinHandle::join) {
-            None | Some(Ok(Ok(()))) => Ok(()),
-            Some(Ok(Err((path, source)))) => Err(CloseError::Mark { path, source }),
-            Some(Err(_)) => Err(CloseError::Panicked),
+        let joined = self.threads.take().map_or(Ok(()), Threads::stop);
+        let mut core = self.inner.core();
+        while core.commit() > 0 {}
+        joined.map_err(|()| CloseError::Panicked)?;
+        if !core.is_sound() {
+            return Ok(());
+        }
+        let path = self.inner.shared.disk.path(segment::MARK);
+        core.write_mark(true).map_err(|source| CloseError::Mark { path, source })
+    }
+
+    async fn hand_in(
+        &self,
+        stream: &StreamId,
+        expected: ExpectedSequence,
+        events: Vec<NewEvent>,
+    ) -> Result<Receipt, AppendError> {
+        check_events(stream, &events)?;
+        self.check_poison()?;
+        let queued = self.turn(events.iter().map(|event| canonical_bytes(stream, event)).sum()).await;
+        let prepared = Prepared::new(&self.inner.shared, stream, &events);
+        let (answer, answered) = oneshot::channel();
+        let append = Append { stream: stream.clone(), expected, events, prepared, answer, queued };
+        self.submit(Request::Append(append), answered).await?
+    }
+
+    async fn give_up(&self, stream: &StreamId, before: Sequence) -> Result<Head, TruncateError> {
+        self.check_poison()?;
+        let queued = self.turn(0).await;
+        let (answer, answered) = oneshot::channel();
+        let truncate = Truncate { stream: stream.clone(), before, answer, queued };
+        self.submit(Request::Truncate(truncate), answered).await?
+    }
+
+    /// Waits until there is room in the queue for so many bytes of events.
+    async fn turn(&self, bytes: usize) -> OwnedSemaphorePermit {
+        let part = bytes.div_ceil(1 << 10).max((QUEUE_BYTES_MAX / QUEUE_APPENDS_MAX) >> 10);
+        let room = Arc::clone(&self.inner.room).acquire_many_owned(part as u32);
+        room.await.expect("the semaphore is never closed")
+    }
+
+    fn check_poison(&self) -> Result<(), AppendError> {
+        match self.poisoned() {
+            Some(reason) => Err(AppendError::Poisoned { reason: reason.into() }),
+            None => Ok(()),
         }
     }
 
-    async fn hand_in(&self, stream: &StreamId, expected: ExpectedSequence, events: Vec<NewEvent>) -> Answer {
-        check_events(stream, &events)?;
-        if let Some(reason) = self.poisoned() {
-            return Err(AppendError::Poisoned { reason: reason.into() });
+    /// Puts a request into the queue, sees to it that somebody commits it, and waits for its answer.
+    async fn submit<T>(&self, request: Request, mut answer: oneshot::Receiver<T>) -> Result<T, AppendError> {
+        self.inner.queue.push(request);
+        if let Some(threads) = &self.threads {
+            threads.let_others_go().await;
+            if let Ok(answer) = answer.try_recv() {
+                return Ok(answer);
+            }
+            threads.commit(&self.inner);
         }
-        let gone = || AppendError::Unavailable { reason: "the log's thread has ended".into() };
-        let bytes: usize = events.iter().map(|event| crate::canonical_bytes(stream, event)).sum();
-        let room = Arc::clone(&self.room).acquire_many_owned(bytes.div_ceil(1 << 10) as u32);
-        let queued = room.await.expect("the semaphore is never closed");
-        let (answer, answered) = oneshot::channel();
-        let request = Request { stream: stream.clone(), expected, events, answer, queued };
-        let requests = self.requests.as_ref().expect("it is there until the log is dropped");
-        requests.send(request).await.map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+        answer.await.map_err(|_| AppendError::Unavailable { reason: "the log has been closed".into() })
     }
+}
+
+fn check_options(options: &LogOptions) -> Result<(), OpenError> {
+    let (least, most, actual) = (SEGMENT_BYTES_MIN, SEGMENT_BYTES_MAX, options.segment_bytes);
+    if (least..=most).contains(&actual) && actual.is_multiple_of(PAGE_BYTES as u64) {
+        return Ok(());
+    }
+    Err(OpenError::SegmentBytes { actual, least, most })
 }
 
 impl Drop for EventLog {
@@ -262,7 +476,7 @@ impl EventStore for EventLog {
         direction: Direction,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<Event>, ReadError>> {
-        Box::pin(async move { self.shared.read(stream, from, direction, limit) })
+        Box::pin(async move { self.inner.shared.read(stream, from, direction, limit) })
     }
 
     fn read_all<'a>(
@@ -270,15 +484,24 @@ impl EventStore for EventLog {
         after: &'a Checkpoint,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<Event>, ReadError>> {
-        Box::pin(async move { self.shared.read_all(after, limit) })
+        Box::pin(async move { self.inner.shared.read_all(after, limit) })
     }
 
     fn subscribe(&self, scope: Scope) -> Subscription {
-        Subscription::new(Box::new(Source(Arc::clone(&self.shared))), scope, self.commits.clone())
+        let source = Box::new(Source(Arc::clone(&self.inner.shared)));
+        Subscription::new(source, scope, self.inner.commits.clone())
     }
 
     fn head<'a>(&'a self, stream: &'a StreamId) -> BoxFuture<'a, Result<Option<Head>, ReadError>> {
-        Box::pin(async move { Ok(self.shared.head(stream)) })
+        Box::pin(async move { self.inner.shared.public_head(stream) })
+    }
+
+    fn truncate<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        before: Sequence,
+    ) -> BoxFuture<'a, Result<Head, TruncateError>> {
+        Box::pin(self.give_up(stream, before))
     }
 
     fn partitions(&self) -> u32 {

@@ -1,138 +1,650 @@
-//! What the log's thread, its readers and its subscriptions share.
+//! What the log's writer, its readers and its subscriptions share: the durable part of the log.
 
-use std::sync::{OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::collections::{HashSet, VecDeque};
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use bytes::Bytes;
+use foldhash::HashMap;
 
-use super::format::{LogId, Record};
-use super::index::{Index, Place};
-use super::storage::Storage;
+use super::fold::{Fold, FoldError};
+use super::format::{LogId, Mark, Place, SegmentHead, StreamKey};
+use super::index::{ActiveIndex, Found, IndexFile, Listed, RunFile, StreamHead, encode};
+use super::read::Route;
+use super::segment::{MARK, Scanner, index_name, segment_name};
 use crate::chain::ChainHash;
-use crate::event::{Checkpoint, Event, Head, PartitionId, Position, Sequence, StreamId};
-use crate::page::{Page, check_partitions, sequences};
-use crate::store::{BoxFuture, Direction, ReadError, Scope};
-use crate::subscription::PageSource;
+use crate::disk::{Access, Disk, DiskFile, MemoryFile, PAGE_BYTES, replace};
+use crate::event::{PartitionId, Position, Sequence, StreamId, Timestamp};
+use crate::limits::{LOG_FILES_MAX, LOG_HEADS_MAX};
+use crate::store::ReadError;
 
 /// The one partition that the log has.
 pub(super) const PARTITION: PartitionId = PartitionId(0);
 
+/// Neighbouring segments whose indexes are in files.
+#[derive(Clone, Debug)]
+pub(super) struct Run {
+    pub(super) first: u32,
+    pub(super) last: u32,
+    /// None for a single segment, whose own index tells.
+    pub(super) file: Option<Arc<RunFile>>,
+}
+
+impl Run {
+    pub(super) fn length(&self) -> u32 {
+        self.last - self.first + 1
+    }
+}
+
+/// Which segments there are, and where what is known of them is.
+#[derive(Debug)]
+pub(super) struct State {
+    /// The first segment that was not given up.
+    pub(super) first: u32,
+    /// The heads of streams of which segments were given up.
+    pub(super) anchors: Option<Arc<IndexFile>>,
+    /// Segments whose index is in a file, in their order, without a gap.
+    pub(super) runs: Vec<Run>,
+    /// Segments that are full, and whose index is not in a file yet.
+    pub(super) sealed: VecDeque<Arc<ActiveIndex>>,
+    /// The segment that is written.
+    pub(super) active: ActiveIndex,
+}
+
+impl State {
+    /// The index of a segment, if it is in memory.
+    pub(super) fn in_memory(&self, segment: u32) -> Option<&ActiveIndex> {
+        let sealed = self.sealed.iter().map(|index| &**index);
+        sealed.chain([&self.active]).find(|index| index.segment == segment)
+    }
+}
+
+/// Heads of streams that were used not long ago. Two generations: what is not asked for while one fills up is
+/// forgotten with the next.
+#[derive(Debug, Default)]
+struct HeadCache {
+    young: HashMap<StreamId, StreamHead>,
+    old: HashMap<StreamId, StreamHead>,
+    /// How often heads were taken over from an index. What somebody looked up before that may be older.
+    taken_over: u64,
+}
+
+impl HeadCache {
+    fn get(&mut self, stream: &StreamId) -> Option<StreamHead> {
+        if let Some(head) = self.young.get(stream) {
+            return Some(*head);
+        }
+        let head = self.old.get(stream).copied()?;
+        self.insert(stream.clone(), head);
+        Some(head)
+    }
+
+    fn insert(&mut self, stream: StreamId, head: StreamHead) {
+        if self.young.len() >= LOG_HEADS_MAX / 2 {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(stream, head);
+    }
+}
+
+/// Files that are open, and indexes that were read through.
+#[derive(Debug, Default)]
+struct Files {
+    segments: HashMap<u32, Arc<dyn DiskFile>>,
+    indexes: HashMap<u32, Arc<IndexFile>>,
+    /// Indexes that could not be put into a file. They are kept, as others may rest on them.
+    made: HashMap<u32, Arc<IndexFile>>,
+    checked: HashSet<u32>,
+}
+
+/// Where an event lies.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Located {
+    pub(super) segment: u32,
+    pub(super) position: u64,
+    /// Where its record begins, and the byte before which it ends.
+    pub(super) offset: u32,
+    pub(super) end: u32,
+    pub(super) timestamp: Timestamp,
+}
+
 /// The durable part of the log.
-///
-/// Reading happens on the thread that asks for it: nearly always the bytes are in the system's page cache,
-/// and then handing over to another thread costs more than reading. A page is bounded, and so is for how long
-/// a thread can be held up when the disk has to be asked.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) storage: Box<dyn Storage>,
+    pub(super) disk: Arc<dyn Disk>,
     pub(super) log: LogId,
-    index: RwLock<Index>,
+    /// Whether indexes that are made again are kept in files.
+    pub(super) writable: bool,
+    state: RwLock<State>,
+    heads: Mutex<HeadCache>,
+    files: Mutex<Files>,
+    indexing: Mutex<()>,
+    /// The mark as it is on the disk.
+    mark: Mutex<Mark>,
+    /// How far it says that the log reaches, for who must not wait until one is written.
+    marked: AtomicU64,
+    /// Held by whoever writes an index that was made again.
+    rebuilding: Mutex<()>,
+    /// The way of streams that were read through the segments.
+    pub(super) routes: Mutex<HashMap<StreamKey, Arc<Route>>>,
     /// The failure after which nothing is written any more.
     pub(super) poison: OnceLock<String>,
+    /// Indexes that had to be made again.
+    rebuilt: AtomicU64,
 }
 
 impl Shared {
-    pub(super) fn new(storage: Box<dyn Storage>, log: LogId, index: Index) -> Self {
-        Self { storage, log, index: RwLock::new(index), poison: OnceLock::new() }
+    pub(super) fn new(disk: Arc<dyn Disk>, mark: Mark, writable: bool, state: State) -> Self {
+        Self {
+            disk,
+            log: mark.log,
+            marked: AtomicU64::new(pack(mark.end)),
+            mark: Mutex::new(mark),
+            writable,
+            state: RwLock::new(state),
+            heads: Mutex::default(),
+            files: Mutex::default(),
+            indexing: Mutex::default(),
+            rebuilding: Mutex::default(),
+            routes: Mutex::default(),
+            poison: OnceLock::new(),
+            rebuilt: AtomicU64::new(0),
+        }
     }
 
-    /// The index is changed by additions only, so that one whose lock a panic poisoned is still true.
-    pub(super) fn index(&self) -> RwLockReadGuard<'_, Index> {
-        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    /// The state is changed in steps that leave it true, so that one whose lock a panic poisoned still is.
+    pub(super) fn state(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn index_mut(&self) -> RwLockWriteGuard<'_, Index> {
-        self.index.write().unwrap_or_else(PoisonError::into_inner)
+    pub(super) fn state_mut(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where the events of a stream are from `from` on, with their positions.
-    fn places(
-        &self,
-        stream: &StreamId,
-        from: Sequence,
-        direction: Direction,
-        limit: usize,
-    ) -> Vec<(u64, Place)> {
-        let index = self.index();
-        let positions = index.positions(stream);
-        let wanted = sequences(positions.len() as u64, from, direction).take(limit);
-        let positions = wanted.map(|at| u64::from(positions[at as usize]));
-        positions.filter_map(|position| Some((position, index.place(position)?))).collect()
+    /// How far the mark says that the log reaches.
+    pub(super) fn marked(&self) -> Place {
+        let packed = self.marked.load(Ordering::Acquire);
+        let (segment, pages) = ((packed >> 32) as u32, packed & u64::from(u32::MAX));
+        Place { segment, offset: pages * PAGE_BYTES as u64 }
     }
 
-    pub(super) fn read(
-        &self,
-        stream: &StreamId,
-        from: Sequence,
-        direction: Direction,
-        limit: usize,
-    ) -> Result<Vec<Event>, ReadError> {
-        let page = Page::new(limit);
-        let places = self.places(stream, from, direction, page.limit());
-        self.load_page(page, places)
+    /// Replaces the mark by one that says something else.
+    pub(super) fn change_mark(&self, change: impl FnOnce(Mark) -> Mark) -> io::Result<()> {
+        let mut mark = self.mark.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = change(*mark);
+        if next != *mark {
+            replace(&*self.disk, MARK, &next.write())?;
+            *mark = next;
+            self.marked.store(pack(next.end), Ordering::Release);
+        }
+        Ok(())
     }
 
-    pub(super) fn read_all(&self, after: &Checkpoint, limit: usize) -> Result<Vec<Event>, ReadError> {
-        check_partitions(after, 1)?;
-        let page = Page::new(limit);
-        let first = after.get(PARTITION).map_or(0, |seen| seen.0.saturating_add(1));
-        let index = self.index();
-        let positions = (first..index.events()).take(page.limit());
-        let places = positions.filter_map(|position| Some((position, index.place(position)?))).collect();
-        drop(index);
-        self.load_page(page, places)
+    /// Writes down how far the log reaches that is shown, with the first segment and the anchors that are given, or
+    /// those that it has.
+    pub(super) fn advance_mark(&self, kept: Option<(u32, u32)>) -> io::Result<()> {
+        self.change_mark(|mark| {
+            let (first, anchors) = match kept {
+                Some((first, anchors)) => (first, Some(anchors)),
+                None => (mark.first, mark.anchors),
+            };
+            let state = self.state();
+            let (end, position, crc) =
+                (state.active.end_place(), state.active.next_position(), state.active.crc);
+            let mark = Mark { first, anchors, ..mark };
+            if end.offset > 0 && end > mark.end { Mark { end, position, crc, ..mark } } else { mark }
+        })
     }
 
-    fn load_page(&self, mut page: Page, places: Vec<(u64, Place)>) -> Result<Vec<Event>, ReadError> {
-        for (position, place) in places {
-            if !page.wants_more() {
-                break;
+    /// Held by whoever writes indexes.
+    pub(super) fn indexing(&self) -> MutexGuard<'_, ()> {
+        self.indexing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn files(&self) -> MutexGuard<'_, Files> {
+        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn heads(&self) -> MutexGuard<'_, HeadCache> {
+        self.heads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn note_rebuilt(&self) {
+        self.rebuilt.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn rebuilt(&self) -> u64 {
+        self.rebuilt.load(Ordering::Relaxed)
+    }
+
+    /// Where a stream stands; `None` if there never was an event of it.
+    pub(super) fn head(&self, stream: &StreamId) -> Result<Option<StreamHead>, ReadError> {
+        let state = self.state();
+        if let Some(listed) = state.active.get(stream.as_str()) {
+            return Ok(Some(listed.head));
+        }
+        if let Some(listed) = state.sealed.iter().rev().find_map(|index| index.get(stream.as_str())) {
+            return Ok(Some(listed.head));
+        }
+        let taken_over = {
+            let mut heads = self.heads();
+            if let Some(head) = heads.get(stream) {
+                return Ok(Some(head));
             }
-            page.push(self.load(position, place)?.0);
+            heads.taken_over
+        };
+        let (runs, first, anchors) = (state.runs.clone(), state.first, state.anchors.clone());
+        drop(state);
+        let head = self.find_head(self.log.key(stream), &runs, (first, u32::MAX), anchors.as_deref())?;
+        if let Some(head) = head {
+            let mut heads = self.heads();
+            // Otherwise a segment may have been filled meanwhile that knows the stream better.
+            if heads.taken_over == taken_over {
+                heads.insert(stream.clone(), head);
+            }
         }
-        Ok(page.into_events())
+        Ok(head)
     }
 
-    /// Reads an event of a stream, and the chain at it.
-    pub(super) fn load_one(
+    /// Where a stream stood before a segment.
+    pub(super) fn head_before(
         &self,
         stream: &StreamId,
-        sequence: Sequence,
-    ) -> Result<Option<(Event, ChainHash)>, ReadError> {
-        let place = self.places(stream, sequence, Direction::Forward, 1).pop();
-        place.map(|(position, place)| self.load(position, place)).transpose()
-    }
-
-    fn load(&self, position: u64, place: Place) -> Result<(Event, ChainHash), ReadError> {
-        let mut bytes = vec![0; place.bytes()];
-        if let Err(error) = self.storage.read_exact_at(&mut bytes, place.offset()) {
-            let reason = format!("the log cannot be read at byte {}: {error}", place.offset());
-            return Err(ReadError::Unavailable { reason });
+        segment: u32,
+    ) -> Result<Option<StreamHead>, ReadError> {
+        let state = self.state();
+        let sealed = state.sealed.iter().rev().filter(|index| index.segment < segment);
+        if let Some(listed) = sealed.into_iter().find_map(|index| index.get(stream.as_str())) {
+            return Ok(Some(listed.head));
         }
-        let read = Record::read(self.log, position, &Bytes::from(bytes));
-        let position = Position(position);
-        let Record { timestamp, chain, stream, sequence, event, .. } = read.map_err(|reason| {
-            let reason = format!("{reason}, at byte {} of the log", place.offset());
-            ReadError::Damaged { partition: PARTITION, position, reason }
-        })?;
-        Ok((Event::stored(event, &stream, sequence, (PARTITION, position), timestamp), chain))
+        let (runs, first, anchors) = (state.runs.clone(), state.first, state.anchors.clone());
+        drop(state);
+        self.find_head(self.log.key(stream), &runs, (first, segment), anchors.as_deref())
     }
 
-    pub(super) fn head(&self, stream: &StreamId) -> Option<Head> {
-        self.index().head(stream)
+    /// Looks for a stream in the files of segments from `first` to before `limit`.
+    fn find_head(
+        &self,
+        key: StreamKey,
+        runs: &[Run],
+        (first, limit): (u32, u32),
+        anchors: Option<&IndexFile>,
+    ) -> Result<Option<StreamHead>, ReadError> {
+        if let Some(head) = self.find_in_runs(key, runs, (first, limit))? {
+            return Ok(Some(head));
+        }
+        let Some(anchors) = anchors else { return Ok(None) };
+        let found = anchors.find(key).map_err(|error| unavailable("the anchors", &error))?;
+        // Named is the first segment that was kept, and it does not know the stream.
+        Ok(found
+            .map(|found| StreamHead { segment: anchors.head.segment.saturating_sub(1), ..found.listed.head }))
+    }
+
+    /// The first event of a stream that is still there, and the chain before it: it may have been truncated, or
+    /// given up together with its segment.
+    pub(super) fn kept_from(
+        &self,
+        stream: &StreamId,
+        head: &StreamHead,
+    ) -> Result<(Sequence, ChainHash), ReadError> {
+        let anchors = self.state().anchors.clone();
+        let found = match anchors {
+            Some(file) => {
+                file.find(self.log.key(stream)).map_err(|error| unavailable("the anchors", &error))?
+            }
+            None => None,
+        };
+        Ok(match found {
+            Some(found) if found.listed.head.first > head.first => {
+                (found.listed.head.first, found.listed.head.anchor)
+            }
+            _ => (head.first, head.anchor),
+        })
+    }
+
+    fn find_in_runs(
+        &self,
+        key: StreamKey,
+        runs: &[Run],
+        (first, limit): (u32, u32),
+    ) -> Result<Option<StreamHead>, ReadError> {
+        for run in runs.iter().rev().filter(|run| run.first < limit) {
+            let segments = match &run.file {
+                Some(file) if run.last < limit => {
+                    let found = file.find(key).map_err(|error| unavailable("a run of indexes", &error))?;
+                    found.map_or(0..0, |segment| segment..segment + 1)
+                }
+                _ => run.first..(run.last + 1).min(limit),
+            };
+            for segment in segments.rev().filter(|segment| *segment >= first) {
+                if let Some(found) = self.find_in_segment(key, segment)? {
+                    return Ok(Some(found.listed.head));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    fn find_in_segment(&self, key: StreamKey, segment: u32) -> Result<Option<Found>, ReadError> {
+        let index = self.index(segment)?;
+        index.find(key).map_err(|error| unavailable(&index_name(segment), &error))
+    }
+
+    /// Keeps in mind where the streams of a segment stand, before its index leaves the memory.
+    pub(super) fn remember(&self, index: &ActiveIndex) {
+        let mut heads = self.heads();
+        heads.taken_over += 1;
+        // All of them: one that is left out would be found as it was before.
+        for (stream, head) in index.heads() {
+            heads.insert(stream.clone(), *head);
+        }
+    }
+
+    /// Forgets where streams stand: segments were given up.
+    pub(super) fn forget_heads(&self) {
+        let mut heads = self.heads();
+        *heads = HeadCache { taken_over: heads.taken_over + 1, ..HeadCache::default() };
+    }
+
+    /// Forgets the files of segments that were given up.
+    pub(super) fn forget_files(&self, before: u32) {
+        let mut files = self.files();
+        files.segments.retain(|segment, _| *segment >= before);
+        files.indexes.retain(|segment, _| *segment >= before);
+        files.made.retain(|segment, _| *segment >= before);
+        files.checked.retain(|segment| *segment >= before);
+    }
+
+    /// The file of a segment, for reading.
+    pub(super) fn segment(&self, segment: u32) -> Result<Arc<dyn DiskFile>, ReadError> {
+        if let Some(file) = self.files().segments.get(&segment) {
+            return Ok(Arc::clone(file));
+        }
+        let name = segment_name(segment);
+        let file = self.disk.open(&name, Access::Read).map_err(|error| unavailable(&name, &error))?;
+        let mut files = self.files();
+        make_room(&mut files.segments);
+        files.segments.insert(segment, Arc::clone(&file));
+        Ok(file)
+    }
+
+    /// The index of a segment that is full. One that is missing or damaged is made again.
+    pub(super) fn index(&self, segment: u32) -> Result<Arc<IndexFile>, ReadError> {
+        let check = {
+            let files = self.files();
+            if let Some(index) = files.indexes.get(&segment).or_else(|| files.made.get(&segment)) {
+                return Ok(Arc::clone(index));
+            }
+            !files.checked.contains(&segment)
+        };
+        let name = index_name(segment);
+        match IndexFile::open(&*self.disk, &name, self.log, check) {
+            Ok(index) if self.is_index_of(&index, segment)? => Ok(self.keep(segment, index)),
+            Err(error) if !is_doubt(&error) => Err(unavailable(&name, &error)),
+            _ => self.rebuild(segment),
+        }
+    }
+
+    fn keep(&self, segment: u32, index: IndexFile) -> Arc<IndexFile> {
+        let (index, mut files) = (Arc::new(index), self.files());
+        make_room(&mut files.indexes);
+        files.checked.insert(segment);
+        files.indexes.insert(segment, Arc::clone(&index));
+        index
+    }
+
+    /// Makes the index of a full segment again, and before it those of earlier segments that are missing: it rests
+    /// on them.
+    fn rebuild(&self, segment: u32) -> Result<Arc<IndexFile>, ReadError> {
+        let first = self.state().first;
+        for earlier in first..segment {
+            if !self.has_index(earlier) {
+                self.rebuild_one(earlier)?;
+            }
+        }
+        self.rebuild_one(segment)
+    }
+
+    /// Whether there is an index of a full segment, at first sight.
+    fn has_index(&self, segment: u32) -> bool {
+        let known = {
+            let files = self.files();
+            files.indexes.contains_key(&segment) || files.made.contains_key(&segment)
+        };
+        known || IndexFile::open(&*self.disk, &index_name(segment), self.log, false).is_ok()
+    }
+
+    fn rebuild_one(&self, segment: u32) -> Result<Arc<IndexFile>, ReadError> {
+        self.note_rebuilt();
+        let bytes = encode(self.log, &self.fold_segment(segment)?);
+        let name = index_name(segment);
+        // Only one at a time writes; a disk that is full keeps nobody from reading.
+        if let Some(_alone) = self.rebuilding.try_lock().ok().filter(|_| self.writable)
+            && replace(&*self.disk, &name, &bytes).is_ok()
+            && let Ok(index) = IndexFile::open(&*self.disk, &name, self.log, true)
+        {
+            return Ok(self.keep(segment, index));
+        }
+        let index = IndexFile::read_from(Arc::new(MemoryFile(bytes)), self.log, true);
+        let index = Arc::new(index.map_err(|error| unavailable(&name, &error))?);
+        self.files().made.insert(segment, Arc::clone(&index));
+        Ok(index)
+    }
+
+    /// The index of a full segment, from its blocks.
+    pub(super) fn fold_segment(&self, segment: u32) -> Result<ActiveIndex, ReadError> {
+        let name = segment_name(segment);
+        let (end, _) = self.end_of(segment)?;
+        let mut scanner = Scanner::new(self.segment(segment)?, self.log, segment)
+            .map_err(|error| unavailable(&name, &error))?;
+        let scanner_bytes = scanner.bytes();
+        let page = scanner.head().map_err(|error| unavailable(&name, &error))?;
+        let damaged = |position, reason: &str| damaged(position, &format!("{reason}, in {name}"));
+        let padded = SegmentHead::padding(page).iter().all(|byte| *byte == 0);
+        let head = SegmentHead::read(page).ok().filter(|(head, _)| {
+            padded && (head.log, head.number, head.bytes) == (self.log, segment, scanner_bytes)
+        });
+        let (head, crc) = head.ok_or_else(|| damaged(0, "the head of a segment is wrong"))?;
+        let truncations = self.truncations_before(segment)?;
+        let index = ActiveIndex::new(segment, head.position, truncations);
+        let mut fold = Fold::new(self.log, index, crc, head.timestamp);
+        let before = |stream: &StreamId| self.head_before(stream, segment);
+        while fold.offset < end {
+            let block = scanner.block(fold.offset).map_err(|error| unavailable(&name, &error))?;
+            let position = fold.index.next_position();
+            let block = block.map_err(|reason| damaged(position, reason))?;
+            fold.block(&block, &before).map_err(|error| match error {
+                FoldError::Damaged(reason) => damaged(position, reason),
+                FoldError::Read(error) => error,
+            })?;
+        }
+        Ok(fold.index)
+    }
+
+    /// Whether an index is that of a segment as it is, and not of one that had its number.
+    fn is_index_of(&self, index: &IndexFile, segment: u32) -> Result<bool, ReadError> {
+        let head = &index.head;
+        Ok(head.segment == segment && (head.end, head.crc) == self.end_of(segment)?)
+    }
+
+    /// Where the last block of a full segment ends, and its checksum: the next segment says it.
+    pub(super) fn end_of(&self, segment: u32) -> Result<(u64, u32), ReadError> {
+        let name = segment_name(segment + 1);
+        let page = super::segment::read_segment_head(&*self.segment(segment + 1)?);
+        let page = page.map_err(|error| unavailable(&name, &error))?;
+        match SegmentHead::read(&page) {
+            Ok((head, _)) if head.log == self.log && head.number == segment + 1 => {
+                Ok((head.previous_end, head.previous_crc))
+            }
+            _ => Err(damaged(0, &format!("the head of {name} is wrong"))),
+        }
+    }
+
+    pub(super) fn truncations_before(&self, segment: u32) -> Result<u64, ReadError> {
+        let (first, anchors) = {
+            let state = self.state();
+            (state.first, state.anchors.clone())
+        };
+        if segment <= first {
+            return Ok(anchors.map_or(0, |anchors| anchors.head.truncations));
+        }
+        self.with_index(segment - 1, |index| Ok(index.truncations()))
+    }
+
+    /// Looks into the index of a segment, wherever it is.
+    pub(super) fn with_index<T>(
+        &self,
+        segment: u32,
+        look: impl FnOnce(AnyIndex<'_>) -> io::Result<T>,
+    ) -> Result<T, ReadError> {
+        let state = self.state();
+        let looked = if let Some(index) = state.in_memory(segment) {
+            look(AnyIndex::Memory(index))
+        } else {
+            drop(state);
+            look(AnyIndex::File(&*self.index(segment)?))
+        };
+        looked.map_err(|error| unavailable(&index_name(segment), &error))
+    }
+
+    /// The segment in which a position lies, or the first one after it.
+    pub(super) fn segment_of(&self, position: u64) -> Result<u32, ReadError> {
+        let state = self.state();
+        if let Some(index) = state
+            .sealed
+            .iter()
+            .map(|index| &**index)
+            .chain([&state.active])
+            .rev()
+            .find(|index| index.position <= position)
+        {
+            return Ok(index.segment);
+        }
+        let (mut low, mut high) =
+            (state.first, state.sealed.front().map_or(state.active.segment, |index| index.segment));
+        drop(state);
+        while low + 1 < high {
+            let middle = low.midpoint(high);
+            if self.index(middle)?.head.position <= position { low = middle } else { high = middle }
+        }
+        Ok(low)
     }
 }
 
-/// What subscriptions read from; it does not keep the log's thread running.
+/// The index of a segment, wherever it is.
 #[derive(Debug)]
-pub(super) struct Source(pub(super) std::sync::Arc<Shared>);
+pub(super) enum AnyIndex<'a> {
+    Memory(&'a ActiveIndex),
+    File(&'a IndexFile),
+}
 
-impl PageSource for Source {
-    fn page<'a>(&'a self, scope: &'a Scope, limit: usize) -> BoxFuture<'a, Result<Vec<Event>, ReadError>> {
-        Box::pin(async move {
-            match scope {
-                Scope::All(after) => self.0.read_all(after, limit),
-                Scope::Stream(stream, from) => self.0.read(stream, *from, Direction::Forward, limit),
-            }
-        })
+impl AnyIndex<'_> {
+    fn truncations(&self) -> u64 {
+        match self {
+            Self::Memory(index) => index.truncations,
+            Self::File(index) => index.head.truncations,
+        }
     }
+
+    /// Where the last block ends.
+    pub(super) fn end(&self) -> u64 {
+        match self {
+            Self::Memory(index) => index.end,
+            Self::File(index) => index.head.end,
+        }
+    }
+
+    /// The position of the first event, and how many there are.
+    pub(super) fn extent(&self) -> (u64, u32) {
+        match self {
+            Self::Memory(index) => (index.position, index.events()),
+            Self::File(index) => (index.head.position, index.head.events),
+        }
+    }
+
+    /// What it says of a stream, and where those of its events lie that have sequences in a range.
+    pub(super) fn part(
+        &self,
+        (stream, key): (&StreamId, StreamKey),
+        (first, last): (Sequence, Sequence),
+    ) -> io::Result<Option<(Listed, Vec<Located>)>> {
+        let (listed, events) = match self {
+            Self::Memory(index) => match index.get(stream.as_str()) {
+                Some(listed) => (listed, index.events_of(stream.as_str(), first, span(&listed, first, last))),
+                None => return Ok(None),
+            },
+            Self::File(index) => match index.find(key)? {
+                Some(found) => {
+                    let count = span(&found.listed, first, last);
+                    (
+                        found.listed,
+                        if count == 0 { Vec::new() } else { index.events_of(&found, first, count)? },
+                    )
+                }
+                None => return Ok(None),
+            },
+        };
+        Ok(Some((listed, self.locate(&events)?)))
+    }
+
+    /// Where events lie, which are counted from the segment's first.
+    pub(super) fn locate(&self, events: &[u32]) -> io::Result<Vec<Located>> {
+        match self {
+            Self::Memory(index) => Ok(events
+                .iter()
+                .map(|event| {
+                    let (offset, end) = index.place(*event);
+                    let (segment, position) = (index.segment, index.position + u64::from(*event));
+                    Located { segment, position, offset, end, timestamp: index.timestamp(*event) }
+                })
+                .collect()),
+            Self::File(index) => {
+                let (places, timestamps) = (index.places(events)?, index.timestamps(events)?);
+                let (segment, position) = (index.head.segment, index.head.position);
+                let located = events.iter().zip(places).zip(timestamps);
+                let located = located.map(|((event, (offset, end)), timestamp)| Located {
+                    segment,
+                    position: position + u64::from(*event),
+                    offset,
+                    end,
+                    timestamp,
+                });
+                Ok(located.collect())
+            }
+        }
+    }
+}
+
+/// How many events of a stream from `first` to `last` are in a segment, counted from the first that is.
+fn span(listed: &Listed, first: Sequence, last: Sequence) -> usize {
+    let begin = first.max(listed.first());
+    let end = last.min(listed.head.sequence);
+    if listed.count == 0 || begin > end { 0 } else { (end.0 - begin.0 + 1) as usize }
+}
+
+/// A place in 64 bits: blocks begin with a page, and segments have fewer than 2^32 of them.
+fn pack(place: Place) -> u64 {
+    (u64::from(place.segment) << 32) | (place.offset / PAGE_BYTES as u64)
+}
+
+/// Makes room for one more.
+fn make_room<T>(files: &mut HashMap<u32, T>) {
+    if files.len() >= LOG_FILES_MAX
+        && let Some(one) = files.keys().next().copied()
+    {
+        files.remove(&one);
+    }
+}
+
+/// Whether a derived file must be made again.
+pub(super) fn is_doubt(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData)
+}
+
+pub(super) fn unavailable(what: &str, error: &io::Error) -> ReadError {
+    ReadError::Unavailable { reason: format!("failed to read {what}: {error}") }
+}
+
+pub(super) fn damaged(position: u64, reason: &str) -> ReadError {
+    ReadError::Damaged { partition: PARTITION, position: Position(position), reason: reason.into() }
 }

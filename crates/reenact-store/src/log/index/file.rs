@@ -1,0 +1,468 @@
+//! An index in a file: what a segment's index becomes when nothing is added to it any more, and the heads of
+//! streams whose segments were given up. See `docs/spec/event-log.md`.
+//!
+//! ```text
+//! head │ offsets of records │ blocks │ streams, sorted by key │ anchors │ lists │ checksum
+//! ```
+//!
+//! Nothing of it is held in memory: it is read through once when it is opened, against its checksum, and then
+//! in places.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::Arc;
+
+use crc32c::{crc32c, crc32c_append};
+use uuid::Uuid;
+
+use super::active::{ActiveIndex, BlockPlace, Listed, StreamHead};
+use super::table::Table;
+use crate::chain::ChainHash;
+use crate::disk::{Access, Disk, DiskFile};
+use crate::event::{EventId, Sequence, Timestamp};
+use crate::log::format::{LogId, StreamKey, VERSION, begin, end_with_crc, take, take_u32, take_u64};
+
+const MAGIC: [u8; 8] = *b"\x89REENI\r\n";
+const HEAD_BYTES: usize = 80;
+const BLOCK_BYTES: usize = 16;
+const STREAM_BYTES: usize = 96;
+const NO_SEGMENT: u32 = u32::MAX;
+const KEY_BYTES: usize = 16;
+const ANCHOR_BYTES: usize = 32;
+
+/// What stands at the begin of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::log) struct IndexHead {
+    /// The segment; in a file of anchors the first that was not given up.
+    pub(in crate::log) segment: u32,
+    /// The position of its first event.
+    pub(in crate::log) position: u64,
+    pub(in crate::log) events: u32,
+    blocks: u32,
+    streams: u32,
+    /// Where the segment's last block ends.
+    pub(in crate::log) end: u64,
+    /// Its checksum.
+    pub(in crate::log) crc: u32,
+    /// Truncations in the log up to there.
+    pub(in crate::log) truncations: u64,
+    anchors: u32,
+    lists: u32,
+}
+
+impl IndexHead {
+    fn write(&self, log: LogId) -> Vec<u8> {
+        let mut out = begin(MAGIC, HEAD_BYTES);
+        out.extend_from_slice(&log.0);
+        out.extend_from_slice(&self.segment.to_le_bytes());
+        out.extend_from_slice(&self.position.to_le_bytes());
+        out.extend_from_slice(&self.events.to_le_bytes());
+        out.extend_from_slice(&self.blocks.to_le_bytes());
+        out.extend_from_slice(&self.streams.to_le_bytes());
+        out.extend_from_slice(&self.end.to_le_bytes());
+        out.extend_from_slice(&self.crc.to_le_bytes());
+        out.extend_from_slice(&self.truncations.to_le_bytes());
+        out.extend_from_slice(&self.anchors.to_le_bytes());
+        out.extend_from_slice(&self.lists.to_le_bytes());
+        out
+    }
+
+    /// `None` unless it is one of this log and version.
+    fn read(log: LogId, bytes: &[u8]) -> Option<Self> {
+        let mut rest = bytes;
+        let rest = &mut rest;
+        let known = take(rest)? == MAGIC && take_u32(rest)? == VERSION && take(rest)? == log.0;
+        known.then_some(())?;
+        Some(Self {
+            segment: take_u32(rest)?,
+            position: take_u64(rest)?,
+            events: take_u32(rest)?,
+            blocks: take_u32(rest)?,
+            streams: take_u32(rest)?,
+            end: take_u64(rest)?,
+            crc: take_u32(rest)?,
+            truncations: take_u64(rest)?,
+            anchors: take_u32(rest)?,
+            lists: take_u32(rest)?,
+        })
+    }
+
+    fn blocks_at(&self) -> u64 {
+        HEAD_BYTES as u64 + u64::from(self.events) * 4
+    }
+
+    fn streams_at(&self) -> u64 {
+        self.blocks_at() + u64::from(self.blocks) * BLOCK_BYTES as u64
+    }
+
+    fn anchors_at(&self) -> u64 {
+        self.streams_at() + u64::from(self.streams) * STREAM_BYTES as u64
+    }
+
+    fn lists_at(&self) -> u64 {
+        self.anchors_at() + u64::from(self.anchors) * ANCHOR_BYTES as u64
+    }
+
+    fn bytes(&self) -> u64 {
+        self.lists_at() + u64::from(self.lists) + 4
+    }
+}
+
+/// Puts the streams of an index file together.
+#[derive(Default)]
+struct Streams {
+    entries: Vec<u8>,
+    anchors: Vec<u8>,
+    lists: Vec<u8>,
+    count: u32,
+}
+
+impl Streams {
+    /// Adds the next stream in the order of keys.
+    fn push(&mut self, key: StreamKey, listed: &Listed, events: &[u32]) {
+        let Listed { head, count, before } = listed;
+        let out = &mut self.entries;
+        out.extend_from_slice(&key.0.to_le_bytes());
+        out.extend_from_slice(&((self.anchors.len() / ANCHOR_BYTES) as u32).to_le_bytes());
+        out.extend_from_slice(&(self.lists.len() as u32).to_le_bytes());
+        out.extend_from_slice(&head.sequence.0.to_le_bytes());
+        out.extend_from_slice(&count.to_le_bytes());
+        out.extend_from_slice(&before.unwrap_or(NO_SEGMENT).to_le_bytes());
+        out.extend_from_slice(&head.highest.to_bytes());
+        out.extend_from_slice(&head.chain.0);
+        out.extend_from_slice(&head.first.0.to_le_bytes());
+        if head.first > Sequence::FIRST {
+            self.anchors.extend_from_slice(&head.anchor.0);
+        }
+        let mut last = 0;
+        for event in events {
+            write_varint(event - last, &mut self.lists);
+            last = *event;
+        }
+        self.count += 1;
+    }
+
+    fn finish(self, log: LogId, head: IndexHead, offsets: &[u32], blocks: &[BlockPlace]) -> Vec<u8> {
+        let (streams, lists) = (self.count, self.lists.len() as u32);
+        let anchors = (self.anchors.len() / ANCHOR_BYTES) as u32;
+        let mut out = IndexHead { streams, anchors, lists, ..head }.write(log);
+        for offset in offsets {
+            out.extend_from_slice(&offset.to_le_bytes());
+        }
+        for BlockPlace { event, offset, timestamp } in blocks {
+            out.extend_from_slice(&event.to_le_bytes());
+            out.extend_from_slice(&offset.to_le_bytes());
+            out.extend_from_slice(&timestamp.0.to_le_bytes());
+        }
+        out.extend_from_slice(&self.entries);
+        out.extend_from_slice(&self.anchors);
+        out.extend_from_slice(&self.lists);
+        end_with_crc(out)
+    }
+}
+
+/// The file of a segment's index.
+pub(in crate::log) fn encode(log: LogId, index: &ActiveIndex) -> Vec<u8> {
+    let mut sorted: Vec<_> =
+        index.streams.iter().map(|(stream, entry)| (log.key(stream), stream, entry)).collect();
+    sorted.sort_unstable_by_key(|(key, ..)| *key);
+    let mut streams = Streams::default();
+    for (key, stream, entry) in sorted {
+        let events = index.events_of(stream.as_str(), Sequence::FIRST, usize::MAX);
+        streams.push(key, &entry.listed, &events);
+    }
+    let head = IndexHead {
+        segment: index.segment,
+        position: index.position,
+        events: index.events(),
+        blocks: index.blocks.len() as u32,
+        streams: 0,
+        end: index.end,
+        crc: index.crc,
+        truncations: index.truncations,
+        anchors: 0,
+        lists: 0,
+    };
+    streams.finish(log, head, &index.offsets, &index.blocks)
+}
+
+/// The file that keeps the heads of streams of which segments before `segment` were given up.
+pub(in crate::log) fn encode_anchors(
+    log: LogId,
+    segment: u32,
+    truncations: u64,
+    heads: &BTreeMap<StreamKey, StreamHead>,
+) -> Vec<u8> {
+    let mut streams = Streams::default();
+    for (key, head) in heads {
+        streams.push(*key, &Listed { head: *head, count: 0, before: None }, &[]);
+    }
+    let (position, end) = (0, 0);
+    let head = IndexHead {
+        segment,
+        position,
+        events: 0,
+        blocks: 0,
+        streams: 0,
+        end,
+        crc: 0,
+        truncations,
+        anchors: 0,
+        lists: 0,
+    };
+    streams.finish(log, head, &[], &[])
+}
+
+fn write_varint(mut value: u32, out: &mut Vec<u8>) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// Reads a number off the begin of `rest`.
+fn read_varint(rest: &mut &[u8]) -> Option<u32> {
+    let mut value = 0u32;
+    for shift in [0, 7, 14, 21, 28] {
+        let [byte] = take(rest)?;
+        value |= u32::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+fn doubt(reason: &'static str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, reason)
+}
+
+/// A stream as it stands in an index file.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::log) struct Found {
+    pub(in crate::log) listed: Listed,
+    list_at: u32,
+}
+
+/// An index in a file, open.
+#[derive(Debug)]
+pub(in crate::log) struct IndexFile {
+    file: Arc<dyn DiskFile>,
+    pub(in crate::log) head: IndexHead,
+    /// The checksum of the whole file.
+    pub(in crate::log) crc: u32,
+}
+
+impl IndexFile {
+    /// Opens an index and, unless it was done before, reads it through against its checksum.
+    ///
+    /// # Errors
+    /// `NotFound`, or `InvalidData` for a file that must not be trusted; or it cannot be read.
+    pub(in crate::log) fn open(disk: &dyn Disk, name: &str, log: LogId, check: bool) -> io::Result<Self> {
+        Self::read_from(disk.open(name, Access::Read)?, log, check)
+    }
+
+    /// As [`open`](Self::open), of a file that is open.
+    pub(in crate::log) fn read_from(file: Arc<dyn DiskFile>, log: LogId, check: bool) -> io::Result<Self> {
+        let mut bytes = [0; HEAD_BYTES];
+        file.read_at(&mut bytes, 0).map_err(cut)?;
+        let head = IndexHead::read(log, &bytes).ok_or_else(|| doubt("it is no index of this log"))?;
+        if file.bytes()? != head.bytes() {
+            return Err(doubt("it has another length"));
+        }
+        let mut crc = [0; 4];
+        file.read_at(&mut crc, head.bytes() - 4).map_err(cut)?;
+        let crc = u32::from_le_bytes(crc);
+        if check && checksum(&*file, head.bytes() - 4)? != crc {
+            return Err(doubt("its checksum is wrong"));
+        }
+        Ok(Self { file, head, crc })
+    }
+
+    fn read(&self, bytes: u64, offset: u64) -> io::Result<Vec<u8>> {
+        let mut out = vec![0; bytes as usize];
+        self.file.read_at(&mut out, offset)?;
+        Ok(out)
+    }
+
+    /// What it says of a stream.
+    pub(in crate::log) fn find(&self, key: StreamKey) -> io::Result<Option<Found>> {
+        let table =
+            Table::new(&*self.file, self.head.streams_at(), u64::from(self.head.streams), STREAM_BYTES);
+        table.find(key)?.map(|entry| self.entry(&entry)).transpose()
+    }
+
+    fn entry(&self, entry: &[u8]) -> io::Result<Found> {
+        let mut rest = &entry[KEY_BYTES..];
+        let rest = &mut rest;
+        let mut read = || {
+            let (anchor_at, list_at, sequence) =
+                (take_u32(rest)?, take_u32(rest)?, Sequence(take_u64(rest)?));
+            let (count, before) = (take_u32(rest)?, take_u32(rest)?);
+            let highest = EventId::from_uuid(Uuid::from_bytes(take(rest)?))?;
+            let (chain, first) = (ChainHash(take(rest)?), Sequence(take_u64(rest)?));
+            let segment = self.head.segment;
+            let head = StreamHead { sequence, chain, highest, first, anchor: ChainHash::START, segment };
+            let before = (before != NO_SEGMENT).then_some(before);
+            Some((anchor_at, Found { listed: Listed { head, count, before }, list_at }))
+        };
+        let (anchor_at, mut found) = read().ok_or_else(|| doubt("an entry has another form"))?;
+        if found.listed.head.first > Sequence::FIRST {
+            let at = self.head.anchors_at() + u64::from(anchor_at) * ANCHOR_BYTES as u64;
+            found.listed.head.anchor = ChainHash(field(&self.read(ANCHOR_BYTES as u64, at)?));
+        }
+        Ok(found)
+    }
+
+    /// The events of a stream, from `first` on, or from the first in the segment, and at most `count` of them.
+    pub(in crate::log) fn events_of(
+        &self,
+        found: &Found,
+        first: Sequence,
+        count: usize,
+    ) -> io::Result<Vec<u32>> {
+        let begin = found.listed.first();
+        let skip = first.0.saturating_sub(begin.0);
+        let wanted = u64::from(found.listed.count).saturating_sub(skip).min(count as u64) as usize;
+        let most = (skip + wanted as u64) * 5;
+        let most = most.min(u64::from(self.head.lists.saturating_sub(found.list_at)));
+        let bytes = self.read(most, self.head.lists_at() + u64::from(found.list_at))?;
+        let (mut rest, mut last, mut events) = (&bytes[..], 0u32, Vec::with_capacity(wanted));
+        for at in 0..skip + wanted as u64 {
+            let next = read_varint(&mut rest).and_then(|delta| last.checked_add(delta));
+            last =
+                next.filter(|event| *event < self.head.events).ok_or_else(|| doubt("a list is cut off"))?;
+            if at >= skip {
+                events.push(last);
+            }
+        }
+        Ok(events)
+    }
+
+    /// Where the records of events begin, and the bytes before which they end. They must be in order.
+    pub(in crate::log) fn places(&self, events: &[u32]) -> io::Result<Vec<(u32, u32)>> {
+        let mut places = Vec::with_capacity(events.len());
+        // Neighbours are read together.
+        for near in events.chunk_by(|a, b| b - a <= 256) {
+            let (first, last) = (near[0], near[near.len() - 1]);
+            let count = (u64::from(last - first) + 2).min(u64::from(self.head.events - first));
+            let bytes = self.read(count * 4, HEAD_BYTES as u64 + u64::from(first) * 4)?;
+            let at = |event: u32| {
+                let at = (event - first) as usize * 4;
+                let bytes = bytes.get(at..).and_then(<[u8]>::first_chunk);
+                bytes.map_or(self.head.end as u32, |bytes| u32::from_le_bytes(*bytes))
+            };
+            places.extend(near.iter().map(|event| (at(*event), at(event + 1))));
+        }
+        Ok(places)
+    }
+
+    /// When each of these events was committed. They must be in order.
+    pub(in crate::log) fn timestamps(&self, events: &[u32]) -> io::Result<Vec<Timestamp>> {
+        let blocks = self.read(u64::from(self.head.blocks) * BLOCK_BYTES as u64, self.head.blocks_at())?;
+        let begins = |at: usize| u32::from_le_bytes(field(&blocks[at * BLOCK_BYTES..]));
+        let count = self.head.blocks as usize;
+        let after = |event: u32, mut at: usize| {
+            while at < count && begins(at) <= event {
+                at += 1;
+            }
+            at
+        };
+        let mut at = 0;
+        let timestamp = |event: &u32| {
+            at = if events.len() > 64 {
+                after(*event, at)
+            } else {
+                partition(count, |at| begins(at) <= *event)
+            };
+            let block = at.checked_sub(1).map(|at| &blocks[at * BLOCK_BYTES + 8..]);
+            Timestamp(block.map_or(0, |block| u64::from_le_bytes(field(block))))
+        };
+        Ok(events.iter().map(timestamp).collect())
+    }
+
+    /// Whether two indexes of one segment say the same, but for where streams stood before segment `first`: what
+    /// an index says of that stays as it was when earlier segments are given up.
+    pub(in crate::log) fn agrees_with(&self, later: &Self, first: u32) -> io::Result<bool> {
+        let bare = |head: IndexHead| IndexHead { anchors: 0, ..head };
+        let offsets =
+            |index: &Self| index.read(index.head.streams_at() - HEAD_BYTES as u64, HEAD_BYTES as u64);
+        let lists = |index: &Self| index.read(u64::from(index.head.lists), index.head.lists_at());
+        if bare(self.head) != bare(later.head)
+            || offsets(self)? != offsets(later)?
+            || lists(self)? != lists(later)?
+        {
+            return Ok(false);
+        }
+        for (earlier, later) in self.streams().zip(later.streams()) {
+            let ((key, found), (later_key, later)) = (earlier?, later?);
+            let (a, b) = (found.listed, later.listed);
+            let same = |listed: &Listed, list_at| {
+                let StreamHead { sequence, chain, highest, .. } = listed.head;
+                (sequence, chain, highest, listed.count, list_at)
+            };
+            let before = a.before == b.before || a.before.is_some_and(|segment| segment <= first);
+            let anchored =
+                (a.head.first, a.head.anchor) == (b.head.first, b.head.anchor) || a.head.first < b.head.first;
+            if (key, same(&a, found.list_at)) != (later_key, same(&b, later.list_at)) || !before || !anchored
+            {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// All streams, in the order of their keys.
+    pub(in crate::log) fn streams(&self) -> impl Iterator<Item = io::Result<(StreamKey, Found)>> + '_ {
+        (0..self.head.streams).map(|n| {
+            let at = self.head.streams_at() + u64::from(n) * STREAM_BYTES as u64;
+            let entry = self.read(STREAM_BYTES as u64, at)?;
+            Ok((StreamKey(u128::from_le_bytes(field(&entry))), self.entry(&entry)?))
+        })
+    }
+
+    /// The keys of all streams, in order.
+    pub(in crate::log) fn keys(&self) -> io::Result<Vec<StreamKey>> {
+        let entries =
+            self.read(u64::from(self.head.streams) * STREAM_BYTES as u64, self.head.streams_at())?;
+        let key = |entry| StreamKey(u128::from_le_bytes(field(entry)));
+        Ok(entries.chunks_exact(STREAM_BYTES).map(key).collect())
+    }
+}
+
+/// The first bytes of what is longer.
+fn field<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    *bytes.first_chunk().expect("the slice begins with a field")
+}
+
+/// The number of places for which `is_before` holds, which come first.
+fn partition(count: usize, is_before: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high) = (0, count);
+    while low < high {
+        let middle = usize::midpoint(low, high);
+        if is_before(middle) { low = middle + 1 } else { high = middle }
+    }
+    low
+}
+
+/// A file that ends too soon is one that must not be trusted.
+pub(super) fn cut(error: io::Error) -> io::Error {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => doubt("it is cut off"),
+        _ => error,
+    }
+}
+
+/// CRC-32C of the first `bytes` of a file.
+pub(super) fn checksum(file: &dyn DiskFile, bytes: u64) -> io::Result<u32> {
+    let mut buffer = vec![0; bytes.min(1 << 20) as usize];
+    let (mut offset, mut crc) = (0, crc32c(&[]));
+    while offset < bytes {
+        let part = &mut buffer[..(bytes - offset).min(1 << 20) as usize];
+        file.read_at(part, offset).map_err(cut)?;
+        crc = crc32c_append(crc, part);
+        offset += part.len() as u64;
+    }
+    Ok(crc)
+}

@@ -1,0 +1,11 @@
+//! Where the events of streams are. All of it is derived: whatever is missing or damaged is made again from the
+//! segments, and none of it is evidence.
+
+mod active;
+mod file;
+mod run;
+mod table;
+
+pub(super) use active::{ActiveIndex, Indexed, Listed, StreamHead};
+pub(super) use file::{Found, IndexFile, encode, encode_anchors};
+pub(super) use run::{Last, RunFile, encode as encode_run, merge};

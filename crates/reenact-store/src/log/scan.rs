@@ -1,0 +1,363 @@
+//! Reading everything as it lies: block by block, without an allocation for an event.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread;
+
+use bytes::Bytes;
+
+use super::format::{BLOCK_HEAD_BYTES, Block, BlockHead, Body, Place, block_pages, read_block_head};
+use super::segment::segment_name;
+use super::shared::{PARTITION, Shared, damaged, unavailable};
+use crate::chain::CanonicalParts;
+use crate::disk::PAGE_BYTES;
+use crate::event::{Checkpoint, Event, Position, Sequence, Timestamp};
+use crate::page::check_partitions;
+use crate::store::ReadError;
+
+/// Bytes that are read at once, unless one block has more.
+const CHUNK_BYTES: usize = 1 << 21;
+/// Chunks that are read ahead.
+const CHUNKS_AHEAD: usize = 2;
+/// With so many segments to read a thread reads ahead.
+const SEGMENTS_TO_READ_AHEAD: u32 = 2;
+
+/// Gives the events of all streams in the order of positions, as parts of the blocks in which they lie. What is
+/// appended while it goes on is given too, up to the moment when nothing more is there.
+///
+/// ```
+/// # use reenact_store::*;
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let directory = tempfile::tempdir()?;
+/// let log = EventLog::open(directory.path())?;
+/// let mut scan = log.scan(&Checkpoint::START)?;
+/// let mut bytes = 0;
+/// while let Some(events) = scan.next_block()? {
+///     for event in events {
+///         bytes += event?.payload().len();
+///     }
+/// }
+/// # assert_eq!(bytes, 0);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Scan {
+    shared: Arc<Shared>,
+    reader: Reader,
+    chunk: Chunk,
+    /// Which block of the chunk is next.
+    at: usize,
+}
+
+/// Who reads chunks.
+#[derive(Debug)]
+enum Reader {
+    /// The one who scans.
+    Here(ChunkReader),
+    /// A thread that is ahead, as long as there is much; and where chunks go back to that were used.
+    Ahead(Receiver<Result<Ahead, ReadError>>, SyncSender<Chunk>),
+    /// Nobody: something could not be read.
+    Gone,
+}
+
+/// What comes from a thread that reads ahead.
+#[derive(Debug)]
+enum Ahead {
+    Chunk(Chunk),
+    /// There is nothing more for now; who scans goes on.
+    End(ChunkReader),
+}
+
+/// Whole blocks that were read together, and checked.
+#[derive(Debug, Default)]
+struct Chunk {
+    bytes: Vec<u8>,
+    blocks: Vec<ChunkBlock>,
+}
+
+#[derive(Debug)]
+struct ChunkBlock {
+    head: BlockHead,
+    crc: u32,
+    /// Where its records are.
+    records: Range<usize>,
+    /// The first position that is wanted.
+    first: u64,
+}
+
+/// Reads the log from a place on, chunk by chunk.
+#[derive(Debug)]
+struct ChunkReader {
+    shared: Arc<Shared>,
+    segment: u32,
+    offset: u64,
+    /// The first position that is wanted.
+    next: u64,
+}
+
+/// The events of one block.
+#[derive(Debug)]
+pub struct BlockEvents<'a> {
+    shared: &'a Shared,
+    /// None if nothing was truncated.
+    truncated: bool,
+    block: Block<'a>,
+    at: usize,
+    position: u64,
+    first: u64,
+}
+
+/// An event as it lies in its block.
+#[derive(Clone, Copy, Debug)]
+pub struct EventView<'a> {
+    position: u64,
+    timestamp: Timestamp,
+    canonical: &'a [u8],
+    parts: CanonicalParts,
+}
+
+impl Scan {
+    pub(super) fn new(shared: Arc<Shared>, after: &Checkpoint) -> Result<Self, ReadError> {
+        check_partitions(after, 1)?;
+        let next = after.get(PARTITION).map_or(0, |seen| seen.0.saturating_add(1));
+        let segment = shared.segment_of(next)?;
+        let active = shared.state().active.segment;
+        let reader = ChunkReader { shared: Arc::clone(&shared), segment, offset: PAGE_BYTES as u64, next };
+        let reader =
+            if active - segment >= SEGMENTS_TO_READ_AHEAD { reader.ahead() } else { Reader::Here(reader) };
+        Ok(Self { shared, reader, chunk: Chunk::default(), at: 0 })
+    }
+
+    /// The events of the next block that has some; `None` if there is none yet.
+    ///
+    /// # Errors
+    /// The block is damaged, or cannot be read; then it is so each time.
+    pub fn next_block(&mut self) -> Result<Option<BlockEvents<'_>>, ReadError> {
+        if self.at >= self.chunk.blocks.len() {
+            self.at = 0;
+            if !self.fill()? {
+                return Ok(None);
+            }
+        }
+        let ChunkBlock { head, crc, records, first } = &self.chunk.blocks[self.at];
+        self.at += 1;
+        let block = Block { head: *head, records: &self.chunk.bytes[records.clone()], crc: *crc };
+        let (truncated, position) = (self.shared.state().active.truncations > 0, head.position);
+        Ok(Some(BlockEvents { shared: &self.shared, truncated, block, at: 0, position, first: *first }))
+    }
+
+    /// Reads the next chunk; whether there was one.
+    fn fill(&mut self) -> Result<bool, ReadError> {
+        self.chunk.blocks.clear();
+        loop {
+            let found = match &mut self.reader {
+                Reader::Here(reader) => return reader.fill(&mut self.chunk),
+                Reader::Ahead(chunks, _) => chunks.recv(),
+                Reader::Gone => {
+                    return Err(ReadError::Unavailable {
+                        reason: "a scan that failed does not go on".into(),
+                    });
+                }
+            };
+            match found {
+                Ok(Ok(Ahead::Chunk(chunk))) => {
+                    let used = std::mem::replace(&mut self.chunk, chunk);
+                    if let Reader::Ahead(_, back) = &self.reader {
+                        // If nobody wants it, it is dropped.
+                        let _unwanted = back.try_send(used);
+                    }
+                    return Ok(true);
+                }
+                Ok(Ok(Ahead::End(reader))) => self.reader = Reader::Here(reader),
+                Ok(Err(error)) => {
+                    self.reader = Reader::Gone;
+                    return Err(error);
+                }
+                Err(_) => self.reader = Reader::Gone,
+            }
+        }
+    }
+}
+
+impl ChunkReader {
+    /// Lets a thread read, until there is nothing more or nobody takes what it reads. If the system has no room for
+    /// one, who scans reads.
+    fn ahead(self) -> Reader {
+        let (chunks, received) = sync_channel(CHUNKS_AHEAD);
+        let (back, used) = sync_channel::<Chunk>(CHUNKS_AHEAD);
+        let mut reader = Self { shared: Arc::clone(&self.shared), ..self };
+        let read = move || {
+            loop {
+                let mut chunk = used.try_recv().unwrap_or_default();
+                let read = reader.fill(&mut chunk);
+                let last = !matches!(read, Ok(true));
+                let sent = match read {
+                    Ok(true) => chunks.send(Ok(Ahead::Chunk(chunk))),
+                    Ok(false) => return drop(chunks.send(Ok(Ahead::End(reader)))),
+                    Err(error) => chunks.send(Err(error)),
+                };
+                if last || sent.is_err() {
+                    return;
+                }
+            }
+        };
+        match thread::Builder::new().name("log-scan".into()).spawn(read) {
+            Ok(_detached) => Reader::Ahead(received, back),
+            Err(_) => Reader::Here(self),
+        }
+    }
+
+    /// Reads the next blocks that have something that is wanted; whether there were some.
+    fn fill(&mut self, chunk: &mut Chunk) -> Result<bool, ReadError> {
+        chunk.blocks.clear();
+        while chunk.blocks.is_empty() {
+            let Some(end) = self.end()? else { return Ok(false) };
+            if self.offset >= end {
+                (self.segment, self.offset) = (self.segment + 1, PAGE_BYTES as u64);
+            } else {
+                self.read(chunk, end)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Where the blocks of the segment end; `None` if nothing follows.
+    fn end(&self) -> Result<Option<u64>, ReadError> {
+        let state = self.shared.state();
+        let (active, end) = (state.active.segment, state.active.end);
+        let memory = state.in_memory(self.segment).map(|index| index.end);
+        drop(state);
+        if self.segment > active || self.segment == active && self.offset >= end {
+            return Ok(None);
+        }
+        Ok(Some(match memory {
+            Some(end) => end,
+            None => self.shared.end_of(self.segment)?.0,
+        }))
+    }
+
+    /// Reads whole blocks before `end`: as many as fit into a chunk, and at least one.
+    fn read(&mut self, chunk: &mut Chunk, end: u64) -> Result<(), ReadError> {
+        self.load(chunk, end, CHUNK_BYTES)?;
+        let mut at = 0;
+        while at < chunk.bytes.len() {
+            let place = Place { segment: self.segment, offset: self.offset };
+            let head = read_block_head((self.shared.log, place), &chunk.bytes[at..]);
+            let damaged = |reason| in_segment(self.next, place, reason);
+            let whole = block_pages(head.map_err(damaged)?.1);
+            if whole as u64 > end - self.offset {
+                return Err(damaged("a block is cut off"));
+            }
+            if at + whole > chunk.bytes.len() {
+                if at > 0 {
+                    return Ok(());
+                }
+                self.load(chunk, end, whole)?;
+            }
+            let block = Block::read((self.shared.log, place), &chunk.bytes[at..]).map_err(damaged)?;
+            let (head, crc, start) = (block.head, block.crc, at + BLOCK_HEAD_BYTES);
+            let next = head.position.saturating_add(u64::from(head.events));
+            if next > self.next {
+                let records = start..start + block.records.len();
+                chunk.blocks.push(ChunkBlock { head, crc, records, first: self.next });
+                self.next = next;
+            }
+            at += whole;
+            self.offset += whole as u64;
+        }
+        Ok(())
+    }
+
+    fn load(&self, chunk: &mut Chunk, end: u64, bytes: usize) -> Result<(), ReadError> {
+        chunk.bytes.resize((end - self.offset).min(bytes as u64) as usize, 0);
+        let read = self.shared.segment(self.segment)?.read_at(&mut chunk.bytes, self.offset);
+        read.map_err(|error| unavailable(&segment_name(self.segment), &error))
+    }
+}
+
+fn in_segment(position: u64, place: Place, reason: &str) -> ReadError {
+    damaged(position, &format!("{reason}, at byte {} of {}", place.offset, segment_name(place.segment)))
+}
+
+impl<'a> Iterator for BlockEvents<'a> {
+    type Item = Result<EventView<'a>, ReadError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let body = match self.block.record_at(&mut self.at)? {
+                Ok(body) => body,
+                Err(reason) => return Some(Err(damaged(self.position, reason))),
+            };
+            // The block's checksum was right, so that what is no event is a truncation.
+            let Some(parts) = CanonicalParts::find(body) else { continue };
+            let timestamp = self.block.head.timestamp;
+            let event = EventView { position: self.position, timestamp, canonical: body, parts };
+            self.position += 1;
+            if event.position < self.first {
+                continue;
+            }
+            if self.truncated {
+                match self.shared.is_truncated(&event.to_event()) {
+                    Ok(true) => continue,
+                    Ok(false) => {}
+                    Err(error) => return Some(Err(error)),
+                }
+            }
+            return Some(Ok(event));
+        }
+    }
+}
+
+impl<'a> EventView<'a> {
+    /// The bytes of its id.
+    pub fn id(&self) -> &'a [u8; 16] {
+        self.parts.id(self.canonical)
+    }
+
+    /// Its place in the stream.
+    pub fn sequence(&self) -> Sequence {
+        self.parts.sequence(self.canonical)
+    }
+
+    /// Its place in the log.
+    pub fn position(&self) -> Position {
+        Position(self.position)
+    }
+
+    /// When it was committed.
+    pub fn timestamp(&self) -> Timestamp {
+        self.timestamp
+    }
+
+    /// The name of the stream it is in, which is ASCII.
+    pub fn stream(&self) -> &'a [u8] {
+        self.parts.stream(self.canonical)
+    }
+
+    /// What its payload is, which is ASCII.
+    pub fn kind(&self) -> &'a [u8] {
+        self.parts.kind(self.canonical)
+    }
+
+    /// What happened.
+    pub fn payload(&self) -> &'a [u8] {
+        self.parts.payload(self.canonical)
+    }
+
+    /// Its canonical form, which is what the chain is made of.
+    pub fn canonical(&self) -> &'a [u8] {
+        self.canonical
+    }
+
+    /// The event by itself.
+    pub fn to_event(&self) -> Event {
+        match Body::read(&Bytes::copy_from_slice(self.canonical)) {
+            Ok(Body::Event(stream, sequence, event)) => {
+                Event::stored(event, &stream, sequence, (PARTITION, Position(self.position)), self.timestamp)
+            }
+            _ => unreachable!("it was read as an event before"),
+        }
+    }
+}

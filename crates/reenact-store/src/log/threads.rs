@@ -1,0 +1,187 @@
+//! The log's threads: one commits what those who append do not commit themselves, one prepares segments, one writes
+//! indexes.
+
+use std::future::poll_fn;
+use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::task::{Poll, Waker};
+use std::thread::{self, JoinHandle};
+
+use super::Inner;
+use super::background::index_step;
+
+/// A bell that is not missed: who waits for it is woken if it was rung since.
+#[derive(Debug, Default)]
+struct Bell {
+    rung: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Bell {
+    fn ring(&self) {
+        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        if !std::mem::replace(&mut *rung, true) {
+            self.changed.notify_one();
+        }
+    }
+
+    fn wait(&self) {
+        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        while !std::mem::take(&mut *rung) {
+            rung = self.changed.wait(rung).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Bells {
+    commit: Bell,
+    prepare: Bell,
+    index: Bell,
+    stop: AtomicBool,
+    /// The task that appended last.
+    last: Mutex<Option<Waker>>,
+}
+
+/// What a thread does until it is stopped.
+type Work = fn(&Inner, &Bells);
+
+#[derive(Debug)]
+pub(super) struct Threads {
+    bells: Arc<Bells>,
+    handles: Vec<JoinHandle<()>>,
+}
+
+impl Threads {
+    pub(super) fn start(inner: &Arc<Inner>) -> io::Result<Self> {
+        let mut threads = Self { bells: Arc::default(), handles: Vec::new() };
+        let works: [(&str, Work); 3] =
+            [("log-commit", commit), ("log-prepare", prepare), ("log-index", index)];
+        for (name, work) in works {
+            let (inner, bells) = (Arc::clone(inner), Arc::clone(&threads.bells));
+            let thread = thread::Builder::new().name(name.into()).spawn(move || work(&inner, &bells));
+            match thread {
+                Ok(handle) => threads.handles.push(handle),
+                Err(error) => {
+                    // The failure to start is told; those that run end as always.
+                    let _ended = threads.stop();
+                    return Err(error);
+                }
+            }
+        }
+        threads.bells.index.ring();
+        Ok(threads)
+    }
+
+    /// Ends the threads; an error if one has panicked.
+    pub(super) fn stop(self) -> Result<(), ()> {
+        self.bells.stop.store(true, Ordering::Release);
+        for bell in [&self.bells.commit, &self.bells.prepare, &self.bells.index] {
+            bell.ring();
+        }
+        let joined = self.handles.into_iter().map(JoinHandle::join);
+        if joined.filter(Result::is_err).count() > 0 { Err(()) } else { Ok(()) }
+    }
+
+    /// Lets other tasks go first, unless the one that appended last appends again: what they append is then
+    /// committed together with ours. A task that appends alone does not wait.
+    pub(super) async fn let_others_go(&self) {
+        let mut yielded = false;
+        poll_fn(|context| {
+            if std::mem::replace(&mut yielded, true) || !self.bells.is_another(context.waker()) {
+                return Poll::Ready(());
+            }
+            context.waker().wake_by_ref();
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// Sees to it that what waits is committed: here and now if nobody else is committing, or by the log's thread.
+    pub(super) fn commit(&self, inner: &Inner) {
+        if let Ok(mut core) = inner.core.try_lock() {
+            core.commit();
+            drop(core);
+            self.bells.call(inner);
+        }
+        // Who comes while somebody commits leaves it to that one, and that one to the log's thread.
+        if inner.queue.len() > 0 {
+            self.bells.commit.ring();
+        }
+    }
+}
+
+impl Bells {
+    /// Whether this is another task than the one that appended last.
+    fn is_another(&self, waker: &Waker) -> bool {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = last.as_ref().is_some_and(|last| last.will_wake(waker));
+        if !same {
+            *last = Some(waker.clone());
+        }
+        !same
+    }
+
+    /// After a commit: wakes whom it gives something to do.
+    fn call(&self, inner: &Inner) {
+        let (half, sealed) = {
+            let state = inner.shared.state();
+            (inner.segments.is_wanted((state.active.segment, state.active.end)), !state.sealed.is_empty())
+        };
+        if half {
+            self.prepare.ring();
+        }
+        if sealed {
+            self.index.ring();
+        }
+    }
+}
+
+fn commit(inner: &Inner, bells: &Bells) {
+    loop {
+        bells.commit.wait();
+        loop {
+            let answered = inner.core().commit();
+            if answered == 0 {
+                break;
+            }
+            bells.call(inner);
+            gather(inner, answered);
+        }
+        if bells.stop.load(Ordering::Acquire) {
+            return;
+        }
+    }
+}
+
+/// Lets those who were answered append again before the next block is begun, for as long as they do.
+fn gather(inner: &Inner, answered: usize) {
+    let mut before = inner.queue.len();
+    while before < answered {
+        thread::yield_now();
+        let now = inner.queue.len();
+        if now <= before {
+            return;
+        }
+        before = now;
+    }
+}
+
+fn prepare(inner: &Inner, bells: &Bells) {
+    while !bells.stop.load(Ordering::Acquire) {
+        // A failure shows again, and is told, when the segment is needed.
+        if !inner.prepare_step().unwrap_or(false) {
+            bells.prepare.wait();
+        }
+    }
+}
+
+fn index(inner: &Inner, bells: &Bells) {
+    while !bells.stop.load(Ordering::Acquire) {
+        // What could not be written stays in memory, and is tried again after the next commit.
+        if !index_step(&inner.shared).unwrap_or(false) {
+            bells.index.wait();
+        }
+    }
+}
