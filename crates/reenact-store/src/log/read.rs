@@ -9,12 +9,12 @@ use std::sync::{Arc, MutexGuard, PoisonError};
 use bytes::Bytes;
 use foldhash::HashMap;
 
-use super::format::{Body, StreamKey, read_record};
+use super::format::{StreamKey, read_record};
 use super::index::StreamHead;
 use super::segment::segment_name;
 use super::shared::{Located, PARTITION, Shared, damaged, unavailable};
-use crate::chain::ChainHash;
-use crate::event::{Checkpoint, Event, EventId, Head, Position, Sequence, StreamId};
+use crate::chain::{CanonicalView, ChainHash};
+use crate::event::{Checkpoint, Event, EventId, EventKind, Head, NewEvent, Position, Sequence, StreamId};
 use crate::limits::LOG_ROUTES_MAX;
 use crate::page::{Page, check_partitions};
 use crate::store::{BoxFuture, Direction, ReadError, Scope};
@@ -181,7 +181,7 @@ impl Shared {
         located: &[Located],
         is_it: impl Fn(usize, &Event) -> bool,
     ) -> Result<(), ReadError> {
-        let mut at = 0;
+        let (mut at, mut names) = (0, None);
         for span in located.chunk_by(near) {
             for part in split(span) {
                 let bytes = self.read_span(part)?;
@@ -189,7 +189,7 @@ impl Shared {
                     if !page.wants_more() {
                         return Ok(());
                     }
-                    let event = self.parse(&bytes, event)?;
+                    let event = self.parse(&bytes, event, &mut names)?;
                     if !is_it(at, &event) {
                         return Err(damaged(event.position.0, "an index leads to another event"));
                     }
@@ -213,18 +213,33 @@ impl Shared {
         Ok((begin, bytes))
     }
 
-    fn parse(&self, (begin, bytes): &(u32, Vec<u8>), located: &Located) -> Result<Event, ReadError> {
+    /// Makes an event of a record. Names that are those of the event before are shared with it.
+    fn parse(
+        &self,
+        (begin, bytes): &(u32, Vec<u8>),
+        located: &Located,
+        names: &mut Option<(StreamId, EventKind)>,
+    ) -> Result<Event, ReadError> {
         let Located { segment, position, offset, timestamp, .. } = *located;
         let at = |reason: &str| {
             damaged(position, &format!("{reason}, at byte {offset} of {}", segment_name(segment)))
         };
         let body = read_record(self.log, &bytes[(offset - begin) as usize..]).map_err(at)?;
-        match Body::read(&Bytes::copy_from_slice(body)).map_err(at)? {
-            Body::Event(stream, sequence, event) => {
-                Ok(Event::stored(event, &stream, sequence, (PARTITION, Position(position)), timestamp))
+        let view = CanonicalView::read(body).ok_or_else(|| at("an index leads to what is no event"))?;
+        let (stream, kind) = match names.take() {
+            Some((stream, kind)) if stream.as_str() == view.stream && kind.as_str() == view.kind => {
+                (stream, kind)
             }
-            Body::Truncation(_) => Err(at("an index leads to a truncation")),
-        }
+            _ => {
+                let malformed = |_| at("an event has no name");
+                let kind = EventKind::new(view.kind).map_err(malformed)?;
+                (StreamId::new(view.stream).map_err(malformed)?, kind)
+            }
+        };
+        *names = Some((stream.clone(), kind.clone()));
+        let CanonicalView { id, sequence, occurred_at, trace, payload, .. } = view;
+        let event = NewEvent { id, kind, payload: Bytes::copy_from_slice(payload), occurred_at, trace };
+        Ok(Event::stored(event, &stream, sequence, (PARTITION, Position(position)), timestamp))
     }
 
     /// The chain of a stream at one of its events, and the event's position.
