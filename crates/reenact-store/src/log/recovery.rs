@@ -485,9 +485,9 @@ impl Opening<'_> {
 
     /// Makes durable what was found: a process that was killed may have written what the disk has not kept.
     fn sync(&self, last_block: Option<u64>, tail: &Tail) -> Result<(), OpenError> {
+        // Its last act may have been to give the mark its name; a reader shows what that says as well.
+        self.disk.sync_names().map_err(self.io(MARK))?;
         if self.writable {
-            // Its last act may have been to give the mark its name.
-            self.disk.sync_names().map_err(self.io(MARK))?;
             self.write_again(last_block, tail)?;
         }
         for segment in self.mark.end.segment..=tail.segment {
