@@ -5,9 +5,7 @@ use std::fmt;
 use foldhash::HashMap;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
-use super::format::{
-    BLOCK_HEAD_BYTES, LogId, TRUNCATION_BYTES_MAX, Truncation, write_event, write_truncation,
-};
+use super::format::{BLOCK_HEAD_BYTES, LogId, TRUNCATION_BYTES_MAX, Truncation, write_truncation};
 use super::index::{Indexed, StreamHead};
 use super::prepare::Prepared;
 use super::shared::{PARTITION, Shared};
@@ -241,25 +239,20 @@ impl Batch {
         (log, target): (LogId, &Target),
     ) {
         let chain = self.streams[slot as usize].head.chain;
-        let fits = prepared.is_for(first, chain);
-        let mut begin = self.records.len();
-        if fits {
-            self.records.extend_from_slice(&prepared.records);
-        }
-        let mut chain = chain;
+        let made;
+        let prepared = if prepared.is_for(first, chain) {
+            prepared
+        } else {
+            made = Prepared::after(log, (first, chain), stream, events);
+            &made
+        };
+        let begin = target.offset + (BLOCK_HEAD_BYTES + self.records.len()) as u64;
+        self.records.extend_from_slice(&prepared.records);
         for (n, event) in events.iter().enumerate() {
-            let sequence = first.plus(n as u64);
-            let at = if fits { begin + prepared.begins[n] as usize } else { self.records.len() };
-            chain = if fits {
-                prepared.chains[n]
-            } else {
-                write_event(log, chain, (stream, sequence, event), &mut self.records)
-            };
-            let offset = (target.offset + (BLOCK_HEAD_BYTES + at) as u64) as u32;
-            self.enter(slot, sequence, Indexed { id: event.id, chain, offset });
+            let offset = (begin + u64::from(prepared.begins[n])) as u32;
+            let indexed = Indexed { id: event.id, chain: prepared.chains[n], offset };
+            self.enter(slot, first.plus(n as u64), indexed);
         }
-        begin = self.records.len();
-        debug_assert!(begin > 0, "an append has at least one event");
     }
 
     fn enter(&mut self, slot: u32, sequence: Sequence, indexed: Indexed) {

@@ -34,11 +34,9 @@ impl Queue {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts a request at the end; how many wait then.
-    pub(super) fn push(&self, request: Request) -> usize {
-        let mut requests = self.lock();
-        requests.push_back(request);
-        requests.len()
+    /// Puts a request at the end.
+    pub(super) fn push(&self, request: Request) {
+        self.lock().push_back(request);
     }
 
     pub(super) fn len(&self) -> usize {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::chain::{ChainHash, read_canonical, write_canonical};
 use crate::disk::PAGE_BYTES;
 use crate::event::{NewEvent, Sequence, StreamId, Timestamp};
-use crate::limits::BLOCK_BYTES_MAX;
+use crate::limits::{BLOCK_BYTES_MAX, SEGMENT_BYTES_MAX};
 
 const SEGMENT_MAGIC: [u8; 8] = *b"\x89REENS\r\n";
 const MARK_MAGIC: [u8; 8] = *b"\x89REENM\r\n";
@@ -186,6 +186,21 @@ impl SegmentHead {
         };
         let head = read().ok_or(cut)?;
         Ok((head, head_crc(page)))
+    }
+
+    /// Reads the head of a certain segment, whose file has so many bytes, and its checksum.
+    pub(super) fn read_of(
+        page: &[u8],
+        (log, number, bytes): (LogId, u32, u64),
+    ) -> Result<(Self, u32), HeaderError> {
+        let (head, crc) = Self::read(page)?;
+        if Self::padding(page).iter().any(|byte| *byte != 0) {
+            return Err(HeaderError::Malformed("the padding of the segment's head is not zero"));
+        }
+        if (head.log, head.number, head.bytes) != (log, number, bytes) || bytes > SEGMENT_BYTES_MAX {
+            return Err(HeaderError::Malformed("the head is that of another segment"));
+        }
+        Ok((head, crc))
     }
 
     /// Bytes of the page after the head, which are zero.

@@ -10,7 +10,7 @@
 //! ```
 //!
 //! An append is acknowledged when it is durable. Whatever waits while the disk is busy is written as one block,
-//! with one write; nobody waits for company, and who is alone commits on its own thread. A log that was torn by a
+//! with one write; no timer holds anybody back, and who is alone commits on its own thread. A log that was torn by a
 //! crash is mended when it is opened; one that is damaged is refused and left as it is. See
 //! `docs/spec/event-log.md`.
 
@@ -72,7 +72,8 @@ use recovery::{Recovery, recover};
 use shared::Shared;
 use threads::Threads;
 
-/// Why a log was not opened. Nothing has changed.
+/// Why a log was not opened. Nothing that tells of events has changed; remains of interrupted work that nobody needs
+/// may be gone.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum OpenError {
@@ -194,6 +195,20 @@ pub struct OpenReport {
     pub elapsed: Duration,
 }
 
+impl OpenReport {
+    fn of(recovery: &Recovery, begun: Instant) -> Self {
+        let Recovery { shared, tail, torn, first_position, .. } = recovery;
+        Self {
+            events: tail.position - first_position,
+            torn_at: torn.map(|(place, _)| place),
+            torn_bytes: torn.map_or(0, |(_, bytes)| bytes),
+            end: LogPlace { segment: tail.segment, offset: tail.offset },
+            rebuilt_indexes: shared.rebuilt(),
+            elapsed: begun.elapsed(),
+        }
+    }
+}
+
 /// What is done beside appending; see [`EventLog::step`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
@@ -260,7 +275,7 @@ impl EventLog {
     /// Opens the log in a directory, or begins one there.
     ///
     /// # Errors
-    /// The directory is in use, the log in it is damaged, or the system refuses; nothing has changed.
+    /// The directory is in use, the log in it is damaged, or the system refuses; see [`OpenError`].
     pub fn open(directory: impl AsRef<Path>) -> Result<Self, OpenError> {
         Self::open_with(directory, &LogOptions::default())
     }
@@ -301,7 +316,8 @@ impl EventLog {
         let gone =
             || OpenError::Io { path: disk.path(segment::MARK), source: io::ErrorKind::NotFound.into() };
         let recovery = found.ok_or_else(gone)?;
-        let Recovery { shared, tail, torn, first_position, .. } = recovery;
+        let Recovery { shared, tail, .. } = &recovery;
+        let (shared, tail) = (Arc::clone(shared), *tail);
         // One that was not begun is made anew, as those after it are.
         let next = tail.segment + u32::from(tail.offset > 0);
         let segments = Segments::new(disk, options.segment_bytes, next);
@@ -312,14 +328,7 @@ impl EventLog {
         let core = Core::new(parts, sender, clock, tail, options.weakness);
         let path = shared.disk.path(segment::MARK);
         core.write_mark(false).map_err(|source| OpenError::Io { path, source })?;
-        let report = OpenReport {
-            events: tail.position - first_position,
-            torn_at: torn.map(|(place, _)| place),
-            torn_bytes: torn.map_or(0, |(_, bytes)| bytes),
-            end: LogPlace { segment: tail.segment, offset: tail.offset },
-            rebuilt_indexes: shared.rebuilt(),
-            elapsed: begun.elapsed(),
-        };
+        let report = OpenReport::of(&recovery, begun);
         let room = Arc::new(Semaphore::new(QUEUE_BYTES_MAX >> 10));
         let core = Mutex::new(core);
         let inner = Arc::new(Inner { shared, core, segments, queue, room, commits });

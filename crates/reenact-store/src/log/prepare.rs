@@ -4,8 +4,7 @@
 //! So the records, and the hashes of the chain, which cost most, are made then, by many threads at once. If it
 //! has moved on, they are made again by the one that commits.
 
-use super::format::RECORD_HEAD_BYTES;
-use super::format::write_event;
+use super::format::{LogId, RECORD_HEAD_BYTES, write_event};
 use super::shared::Shared;
 use crate::chain::{ChainHash, canonical_bytes};
 use crate::event::{NewEvent, Sequence, StreamId};
@@ -28,13 +27,23 @@ impl Prepared {
         let head = shared.head(stream).ok().flatten();
         let first = head.map_or(Sequence::FIRST, |head| head.sequence.plus(1));
         let start = head.map_or(ChainHash::START, |head| head.chain);
+        Self::after(shared.log, (first, start), stream, events)
+    }
+
+    /// The records of events from `first` on, chained to `start`.
+    pub(super) fn after(
+        log: LogId,
+        (first, start): (Sequence, ChainHash),
+        stream: &StreamId,
+        events: &[NewEvent],
+    ) -> Self {
         let bytes = events.iter().map(|event| RECORD_HEAD_BYTES + canonical_bytes(stream, event)).sum();
         let mut records = Vec::with_capacity(bytes);
         let (mut begins, mut chains) = (Vec::with_capacity(events.len()), Vec::with_capacity(events.len()));
         let mut chain = start;
         for (sequence, event) in (first.0..).map(Sequence).zip(events) {
             begins.push(records.len() as u32);
-            chain = write_event(shared.log, chain, (stream, sequence, event), &mut records);
+            chain = write_event(log, chain, (stream, sequence, event), &mut records);
             chains.push(chain);
         }
         Self { first, chain: start, records, begins, chains }

@@ -19,7 +19,7 @@ use super::recovery::{Recovery, recover};
 use super::scan::Scan;
 use super::segment::{Scanner, index_name, read_segment_head, segment_name};
 use super::shared::{Run, Shared, damaged, unavailable};
-use super::{LogOptions, LogPlace, OpenError, OpenReport};
+use super::{LogOptions, OpenError, OpenReport};
 use crate::disk::{Access, Disk, RealDisk};
 use crate::event::{
     Checkpoint, Event, ExpectedSequence, Head, NewEvent, Position, Receipt, Sequence, StreamId,
@@ -41,7 +41,8 @@ const TRIES: usize = 5;
 pub struct LogReader {
     inner: Arc<Follower>,
     report: OpenReport,
-    thread: OnceLock<JoinHandle<()>>,
+    /// None if the system had no room for one.
+    thread: OnceLock<Option<JoinHandle<()>>>,
 }
 
 /// Follows the end of the log.
@@ -71,15 +72,9 @@ impl LogReader {
         let begun = Instant::now();
         let found = recover_beside(disk)?;
         let none = || OpenError::Io { path: disk.path("mark"), source: std::io::ErrorKind::NotFound.into() };
-        let Recovery { shared, tail, torn, first_position, .. } = found.ok_or_else(none)?;
-        let report = OpenReport {
-            events: tail.position - first_position,
-            torn_at: torn.map(|(place, _)| place),
-            torn_bytes: torn.map_or(0, |(_, bytes)| bytes),
-            end: LogPlace { segment: tail.segment, offset: tail.offset },
-            rebuilt_indexes: shared.rebuilt(),
-            elapsed: begun.elapsed(),
-        };
+        let recovery = found.ok_or_else(none)?;
+        let report = OpenReport::of(&recovery, begun);
+        let Recovery { shared, tail, .. } = recovery;
         let (commits, stop) = (watch::Sender::new(0), AtomicBool::new(false));
         let inner = Arc::new(Follower { shared, tail: Mutex::new(tail), commits, stop });
         Ok(Self { inner, report, thread: OnceLock::new() })
@@ -286,7 +281,7 @@ impl Follower {
 impl Drop for LogReader {
     fn drop(&mut self) {
         self.inner.stop.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
+        if let Some(thread) = self.thread.take().flatten() {
             thread.thread().unpark();
             // A panic there has been printed; nothing rests on it.
             let _ended = thread.join();
@@ -329,13 +324,16 @@ impl EventStore for LogReader {
     }
 
     fn subscribe(&self, scope: Scope) -> Subscription {
-        self.thread.get_or_init(|| {
+        let thread = self.thread.get_or_init(|| {
             let inner = Arc::clone(&self.inner);
-            let follow = thread::Builder::new().name("log-follow".into()).spawn(move || inner.follow());
-            follow.expect("the system has room for a thread")
+            thread::Builder::new().name("log-follow".into()).spawn(move || inner.follow()).ok()
         });
-        let source = Box::new(Source(Arc::clone(&self.inner.shared)));
-        Subscription::new(source, scope, self.inner.commits.subscribe())
+        let commits = match thread {
+            Some(_) => self.inner.commits.subscribe(),
+            // Nobody would wake it: it ends after what is there.
+            None => watch::Sender::new(0).subscribe(),
+        };
+        Subscription::new(Box::new(Source(Arc::clone(&self.inner.shared))), scope, commits)
     }
 
     fn head<'a>(&'a self, stream: &'a StreamId) -> BoxFuture<'a, Result<Option<Head>, ReadError>> {

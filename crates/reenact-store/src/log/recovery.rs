@@ -14,7 +14,7 @@ use super::shared::{Run, Shared, State};
 use super::{LogOptions, LogPlace, OpenError};
 use crate::disk::{Access, Disk, DiskEntry, PAGE_BYTES, PageBuffer, read_whole, replace};
 use crate::event::{StreamId, Timestamp};
-use crate::limits::{LOG_SEALED_MAX, MARK_AHEAD_BYTES, SEGMENT_BYTES_MAX};
+use crate::limits::{LOG_SEALED_MAX, MARK_AHEAD_BYTES};
 
 /// A log as it was found.
 #[derive(Debug)]
@@ -37,7 +37,6 @@ struct Listing {
     anchors: BTreeSet<u32>,
     runs: BTreeSet<(u32, u32)>,
     temporary: Vec<String>,
-    has_mark: bool,
 }
 
 impl Listing {
@@ -50,8 +49,7 @@ impl Listing {
                 FileKind::Anchors(segment) => drop(listing.anchors.insert(segment)),
                 FileKind::Run(first, last) => drop(listing.runs.insert((first, last))),
                 FileKind::Temporary => listing.temporary.push(name),
-                FileKind::Mark => listing.has_mark = true,
-                FileKind::Lock | FileKind::Foreign => {}
+                FileKind::Lock | FileKind::Mark | FileKind::Foreign => {}
             }
         }
         listing.segments.sort_unstable();
@@ -341,14 +339,9 @@ impl Opening<'_> {
         bytes: u64,
         link: Option<(u64, u32)>,
     ) -> Result<(SegmentHead, u32), HeaderError> {
-        let (head, crc) = SegmentHead::read(page)?;
-        if SegmentHead::padding(page).iter().any(|byte| *byte != 0) {
-            return Err(HeaderError::Malformed("the padding of the segment's head is not zero"));
-        }
-        let right = (head.log, head.number, head.bytes) == (self.mark.log, segment, bytes)
-            && bytes <= SEGMENT_BYTES_MAX;
-        if !right || link.is_some_and(|link| link != (head.previous_end, head.previous_crc)) {
-            return Err(HeaderError::Malformed("the head is that of another segment"));
+        let (head, crc) = SegmentHead::read_of(page, (self.mark.log, segment, bytes))?;
+        if link.is_some_and(|link| link != (head.previous_end, head.previous_crc)) {
+            return Err(HeaderError::Malformed("the head does not follow the segment before"));
         }
         Ok((head, crc))
     }

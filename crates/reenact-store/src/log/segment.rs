@@ -146,21 +146,24 @@ impl Scanner {
     }
 
     /// Where the first whole block begins at or after `offset`; of those that begin before `limit`.
-    pub(super) fn find_block(&mut self, mut offset: u64, limit: u64) -> io::Result<Option<u64>> {
-        while offset < limit.min(self.bytes) {
-            if self.block(offset)?.is_ok() {
-                return Ok(Some(offset));
-            }
-            offset += PAGE_BYTES as u64;
-        }
-        Ok(None)
+    pub(super) fn find_block(&mut self, offset: u64, limit: u64) -> io::Result<Option<u64>> {
+        self.find((offset, limit), |scanner, offset| Ok(scanner.block(offset)?.is_ok()))
     }
 
     /// Where a block's head is right, on a page from `offset` to before `limit`; that of the first. What follows the
     /// head may be torn.
-    pub(super) fn find_head(&mut self, mut offset: u64, limit: u64) -> io::Result<Option<u64>> {
+    pub(super) fn find_head(&mut self, offset: u64, limit: u64) -> io::Result<Option<u64>> {
+        self.find((offset, limit), |scanner, offset| Ok(scanner.block_head(offset)?.is_ok()))
+    }
+
+    /// The first page from `offset` to before `limit` at which there is what is looked for.
+    fn find(
+        &mut self,
+        (mut offset, limit): (u64, u64),
+        is_here: impl Fn(&mut Self, u64) -> io::Result<bool>,
+    ) -> io::Result<Option<u64>> {
         while offset < limit.min(self.bytes) {
-            if self.block_head(offset)?.is_ok() {
+            if is_here(self, offset)? {
                 return Ok(Some(offset));
             }
             offset += PAGE_BYTES as u64;
@@ -184,7 +187,7 @@ impl Scanner {
 }
 
 fn last_not_zero(bytes: &[u8]) -> Option<usize> {
-    // Most are zero; whole words are compared first.
+    // Most are zero; whole pieces are compared first.
     const ZEROS: [u8; 256] = [0; 256];
     let end = bytes.rchunks(ZEROS.len()).position(|chunk| chunk != &ZEROS[..chunk.len()])?;
     let end = bytes.len() - end * ZEROS.len();

@@ -437,14 +437,11 @@ impl Shared {
         let (end, _) = self.end_of(segment)?;
         let mut scanner = Scanner::new(self.segment(segment)?, self.log, segment)
             .map_err(|error| unavailable(&name, &error))?;
-        let scanner_bytes = scanner.bytes();
+        let is = (self.log, segment, scanner.bytes());
         let page = scanner.head().map_err(|error| unavailable(&name, &error))?;
         let damaged = |position, reason: &str| damaged(position, &format!("{reason}, in {name}"));
-        let padded = SegmentHead::padding(page).iter().all(|byte| *byte == 0);
-        let head = SegmentHead::read(page).ok().filter(|(head, _)| {
-            padded && (head.log, head.number, head.bytes) == (self.log, segment, scanner_bytes)
-        });
-        let (head, crc) = head.ok_or_else(|| damaged(0, "the head of a segment is wrong"))?;
+        let head = SegmentHead::read_of(page, is);
+        let (head, crc) = head.map_err(|_| damaged(0, "the head of a segment is wrong"))?;
         let truncations = self.truncations_before(segment)?;
         let index = ActiveIndex::new(segment, head.position, truncations);
         let mut fold = Fold::new(self.log, index, crc, head.timestamp);
