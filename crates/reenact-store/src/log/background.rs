@@ -116,6 +116,7 @@ pub(super) fn index_step(shared: &Shared) -> io::Result<bool> {
     let Some(index) = shared.state().sealed.front().cloned() else { return merge_step(shared) };
     let segment = index.segment;
     replace(&*shared.disk, &index_name(segment), &encode(shared.log, &index))?;
+    shared.remember(&index);
     let mut state = shared.state_mut();
     state.sealed.pop_front();
     state.runs.push(Run { first: segment, last: segment, file: None });

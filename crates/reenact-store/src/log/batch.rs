@@ -23,13 +23,26 @@ pub(super) enum Request {
 
 #[derive(Debug)]
 pub(super) struct Append {
+    pub(super) content: Content,
+    pub(super) answer: oneshot::Sender<Appended>,
+    /// Its part of what may wait; given back with the answer.
+    pub(super) queued: OwnedSemaphorePermit,
+}
+
+#[derive(Debug)]
+pub(super) struct Content {
     pub(super) stream: StreamId,
     pub(super) expected: ExpectedSequence,
     pub(super) events: Vec<NewEvent>,
     pub(super) prepared: Prepared,
-    pub(super) answer: oneshot::Sender<Result<Receipt, AppendError>>,
-    /// Its part of what may wait; given back with the answer.
-    pub(super) queued: OwnedSemaphorePermit,
+}
+
+/// What became of an append. Its content goes back with it: memory is freed fastest by who asked for it, and the one
+/// that commits has more to do than anybody.
+#[derive(Debug)]
+pub(super) struct Appended {
+    pub(super) result: Result<Receipt, AppendError>,
+    content: Content,
 }
 
 #[derive(Debug)]
@@ -44,7 +57,7 @@ impl Request {
     /// The most bytes of records that it becomes.
     pub(super) fn record_bytes(&self) -> usize {
         match self {
-            Self::Append(append) => append.prepared.records.len(),
+            Self::Append(append) => append.content.prepared.records.len(),
             Self::Truncate(_) => TRUNCATION_BYTES_MAX,
         }
     }
@@ -52,7 +65,9 @@ impl Request {
     /// Tells whoever waits that nothing came of it.
     pub(super) fn refuse(self, error: AppendError) {
         match self {
-            Self::Append(append) => Answer::Append(append.answer, Err(error)).tell(),
+            Self::Append(Append { answer, content, .. }) => {
+                Answer::Append(answer, Appended { result: Err(error), content }).tell();
+            }
             Self::Truncate(truncate) => Answer::Truncate(truncate.answer, Err(error.into())).tell(),
         }
     }
@@ -61,7 +76,7 @@ impl Request {
 /// What somebody is told once the batch is durable.
 #[derive(Debug)]
 pub(super) enum Answer {
-    Append(oneshot::Sender<Result<Receipt, AppendError>>, Result<Receipt, AppendError>),
+    Append(oneshot::Sender<Appended>, Appended),
     Truncate(oneshot::Sender<Result<Head, TruncateError>>, Result<Head, TruncateError>),
 }
 
@@ -77,7 +92,9 @@ impl Answer {
     /// The same, but that nothing came of it.
     pub(super) fn refuse(self, error: &AppendError) {
         match self {
-            Self::Append(waiting, _) => Self::Append(waiting, Err(error.clone())).tell(),
+            Self::Append(waiting, Appended { content, .. }) => {
+                Self::Append(waiting, Appended { result: Err(error.clone()), content }).tell();
+            }
             Self::Truncate(waiting, _) => Self::Truncate(waiting, Err(error.clone().into())).tell(),
         }
     }
@@ -163,11 +180,11 @@ impl Batch {
         target: &Target,
     ) {
         match request {
-            Request::Append(append) => {
-                let answer = self.append(&append, shared, recent, target);
-                self.answers.push(Answer::Append(append.answer, answer));
+            Request::Append(Append { content, answer, queued }) => {
+                let result = self.append(&content, shared, recent, target);
+                self.answers.push(Answer::Append(answer, Appended { result, content }));
                 // It waits no longer: others may.
-                drop(append.queued);
+                drop(queued);
             }
             Request::Truncate(Truncate { stream, before, answer, queued }) => {
                 let truncated = self.truncate(&stream, before, shared);
@@ -179,12 +196,12 @@ impl Batch {
 
     fn append(
         &mut self,
-        append: &Append,
+        content: &Content,
         shared: &Shared,
         recent: &mut RecentIds,
         target: &Target,
     ) -> Result<Receipt, AppendError> {
-        let Append { stream, expected, events, prepared, .. } = append;
+        let Content { stream, expected, events, prepared } = content;
         let slot = self.slots.get(stream).copied();
         let head = match slot {
             Some(slot) => Some(self.streams[slot as usize].head),
@@ -248,10 +265,10 @@ impl Batch {
         };
         let begin = target.offset + (BLOCK_HEAD_BYTES + self.records.len()) as u64;
         self.records.extend_from_slice(&prepared.records);
-        for (n, event) in events.iter().enumerate() {
-            let offset = (begin + u64::from(prepared.begins[n])) as u32;
-            let indexed = Indexed { id: event.id, chain: prepared.chains[n], offset };
-            self.enter(slot, first.plus(n as u64), indexed);
+        for ((sequence, event), made) in (first.0..).zip(events).zip(&prepared.made) {
+            let offset = (begin + u64::from(made.begin)) as u32;
+            let indexed = Indexed { id: event.id, chain: made.chain, offset };
+            self.enter(slot, Sequence(sequence), indexed);
         }
     }
 

@@ -15,7 +15,6 @@ use super::batch::{Batch, Request, Target};
 use super::format::{
     BLOCK_HEAD_BYTES, BLOCK_WRITE_MAX, BlockHead, Mark, Place, SegmentHead, block_room, finish_block,
 };
-use super::index::ActiveIndex;
 use super::segment::segment_name;
 use super::shared::Shared;
 use crate::clock::SteadyClock;
@@ -43,9 +42,14 @@ impl Queue {
         self.lock().len()
     }
 
-    fn pop_if(&self, wanted: impl FnOnce(&Request) -> bool) -> Option<Request> {
-        let mut requests = self.lock();
-        if wanted(requests.front()?) { requests.pop_front() } else { None }
+    /// Moves all to the end of `requests`.
+    fn take(&self, requests: &mut VecDeque<Request>) {
+        let mut waiting = self.lock();
+        if requests.is_empty() {
+            std::mem::swap(&mut *waiting, requests);
+        } else {
+            requests.append(&mut waiting);
+        }
     }
 }
 
@@ -86,6 +90,8 @@ pub(super) struct Core {
     shared: Arc<Shared>,
     segments: Arc<Segments>,
     queue: Arc<Queue>,
+    /// What was taken out of the queue and not decided about yet.
+    next: VecDeque<Request>,
     commits: watch::Sender<u64>,
     clock: SteadyClock,
     tail: Tail,
@@ -107,13 +113,32 @@ impl Core {
         weakness: Option<Weakness>,
     ) -> Self {
         let buffer = PageBuffer::new(PAGE_BYTES + BLOCK_WRITE_MAX);
-        let (recent, batch) = (RecentIds::default(), Batch::default());
-        Self { shared, segments, queue, commits, clock, tail, file: None, recent, batch, buffer, weakness }
+        let (recent, batch, next) = (RecentIds::default(), Batch::default(), VecDeque::new());
+        Self {
+            shared,
+            segments,
+            queue,
+            next,
+            commits,
+            clock,
+            tail,
+            file: None,
+            recent,
+            batch,
+            buffer,
+            weakness,
+        }
+    }
+
+    /// Whether something waits that the last commit had no room for.
+    pub(super) fn has_more(&self) -> bool {
+        !self.next.is_empty()
     }
 
     /// Commits what waits, as far as it fits into one block. How many were answered; 0 if nothing waits.
     pub(super) fn commit(&mut self) -> usize {
-        let Some(first) = self.queue.pop_if(|_| true) else { return 0 };
+        self.queue.take(&mut self.next);
+        let Some(first) = self.next.pop_front() else { return 0 };
         if let Some(reason) = self.shared.poison.get() {
             first.refuse(AppendError::Poisoned { reason: reason.clone() });
             return 1;
@@ -152,7 +177,7 @@ impl Core {
         while let Some(request) = next {
             self.batch.push(request, &self.shared, &mut self.recent, &target);
             let used = self.batch.records.len();
-            next = self.queue.pop_if(|request| used + request.record_bytes() <= room);
+            next = self.next.pop_front_if(|request| used + request.record_bytes() <= room);
         }
     }
 
@@ -245,14 +270,9 @@ impl Core {
 
     /// Shows what is durable now.
     fn publish(&mut self, place: Place, timestamp: Timestamp) {
-        let rolled = self.shared.state().active.segment != place.segment;
-        if rolled {
-            self.shared.remember(&self.shared.state().active);
-        }
         let mut state = self.shared.state_mut();
-        if rolled {
-            let position = state.active.next_position();
-            let next = ActiveIndex::new(place.segment, position, state.active.truncations);
+        if state.active.segment != place.segment {
+            let next = state.active.next(place.segment);
             let full = std::mem::replace(&mut state.active, next);
             state.sealed.push_back(Arc::new(full));
         }

@@ -64,7 +64,7 @@ pub use survey::{ToolError, ToolProgress};
 pub use verify::{Damage, Nature, VerifyReport, verify, verify_on};
 
 use background::{Segments, index_step};
-use batch::{Append, Request, Truncate};
+use batch::{Append, Content, Request, Truncate};
 use commit::{Core, Queue};
 use prepare::Prepared;
 use read::Source;
@@ -223,7 +223,7 @@ pub enum Step {
 /// The embedded event store: segments of one append-only log in a directory of its own, one partition.
 ///
 /// An append that is alone is written on the thread that polls it, which is held up for as long as one write
-/// takes; those that come in the meantime are committed together by the log's own thread. Reading happens on the
+/// takes; where several come at a time they are committed together by the log's own thread. Reading happens on the
 /// thread that polls. When the log is dropped, what waits is still committed; that takes as long as the disk
 /// does.
 #[derive(Debug)]
@@ -413,8 +413,9 @@ impl EventLog {
         let queued = self.turn(events.iter().map(|event| canonical_bytes(stream, event)).sum()).await;
         let prepared = Prepared::new(&self.inner.shared, stream, &events);
         let (answer, answered) = oneshot::channel();
-        let append = Append { stream: stream.clone(), expected, events, prepared, answer, queued };
-        self.submit(Request::Append(append), answered).await?
+        let content = Content { stream: stream.clone(), expected, events, prepared };
+        let append = Append { content, answer, queued };
+        self.submit(Request::Append(append), answered).await?.result
     }
 
     async fn give_up(&self, stream: &StreamId, before: Sequence) -> Result<Head, TruncateError> {
@@ -443,9 +444,11 @@ impl EventLog {
     async fn submit<T>(&self, request: Request, mut answer: oneshot::Receiver<T>) -> Result<T, AppendError> {
         self.inner.queue.push(request);
         if let Some(threads) = &self.threads {
-            threads.let_others_go().await;
-            if let Ok(answer) = answer.try_recv() {
-                return Ok(answer);
+            if threads.are_lone() {
+                threads.let_others_go().await;
+                if let Ok(answer) = answer.try_recv() {
+                    return Ok(answer);
+                }
             }
             threads.commit(&self.inner);
         }

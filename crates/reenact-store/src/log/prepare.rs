@@ -4,6 +4,8 @@
 //! So the records, and the hashes of the chain, which cost most, are made then, by many threads at once. If it
 //! has moved on, they are made again by the one that commits.
 
+use smallvec::SmallVec;
+
 use super::format::{LogId, RECORD_HEAD_BYTES, write_event};
 use super::shared::Shared;
 use crate::chain::{ChainHash, canonical_bytes};
@@ -15,10 +17,16 @@ pub(super) struct Prepared {
     first: Sequence,
     chain: ChainHash,
     pub(super) records: Vec<u8>,
-    /// Where each record begins.
-    pub(super) begins: Vec<u32>,
-    /// The chain at each event.
-    pub(super) chains: Vec<ChainHash>,
+    pub(super) made: SmallVec<[Made; 1]>,
+}
+
+/// One of the records.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Made {
+    /// Where it begins.
+    pub(super) begin: u32,
+    /// The chain at its event.
+    pub(super) chain: ChainHash,
 }
 
 impl Prepared {
@@ -39,14 +47,13 @@ impl Prepared {
     ) -> Self {
         let bytes = events.iter().map(|event| RECORD_HEAD_BYTES + canonical_bytes(stream, event)).sum();
         let mut records = Vec::with_capacity(bytes);
-        let (mut begins, mut chains) = (Vec::with_capacity(events.len()), Vec::with_capacity(events.len()));
-        let mut chain = start;
+        let (mut made, mut chain) = (SmallVec::with_capacity(events.len()), start);
         for (sequence, event) in (first.0..).map(Sequence).zip(events) {
-            begins.push(records.len() as u32);
+            let begin = records.len() as u32;
             chain = write_event(log, chain, (stream, sequence, event), &mut records);
-            chains.push(chain);
+            made.push(Made { begin, chain });
         }
-        Self { first, chain: start, records, begins, chains }
+        Self { first, chain: start, records, made }
     }
 
     /// Whether the records are those of events from `first` on, chained to `chain`.

@@ -237,14 +237,10 @@ impl Follower {
         {
             return Ok(false);
         }
-        if number > tail.segment {
-            self.shared.remember(&self.shared.state().active);
-        }
         let mut state = self.shared.state_mut();
         if number > tail.segment {
-            let truncations = state.active.truncations;
-            let full =
-                std::mem::replace(&mut state.active, ActiveIndex::new(number, head.position, truncations));
+            let next = state.active.next(number);
+            let full = std::mem::replace(&mut state.active, next);
             state.sealed.push_back(Arc::new(full));
         }
         drop(state);
@@ -258,11 +254,13 @@ impl Follower {
     /// Lets go of indexes in memory that the writer has put into files by now.
     fn let_go(&self) {
         while self.shared.state().sealed.len() > LOG_SEALED_MAX {
-            let Some(segment) = self.shared.state().sealed.front().map(|index| index.segment) else { return };
+            let Some(index) = self.shared.state().sealed.front().cloned() else { return };
+            let segment = index.segment;
             let name = index_name(segment);
             if IndexFile::open(&*self.shared.disk, &name, self.shared.log, false).is_err() {
                 return;
             }
+            self.shared.remember(&index);
             let mut state = self.shared.state_mut();
             state.sealed.pop_front();
             state.runs.push(Run { first: segment, last: segment, file: None });

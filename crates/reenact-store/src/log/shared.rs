@@ -21,6 +21,9 @@ use crate::store::ReadError;
 /// The one partition that the log has.
 pub(super) const PARTITION: PartitionId = PartitionId(0);
 
+/// Heads that are remembered without letting others look in between.
+const HEADS_AT_ONCE: usize = 256;
+
 /// Neighbouring segments whose indexes are in files.
 #[derive(Clone, Debug)]
 pub(super) struct Run {
@@ -330,13 +333,18 @@ impl Shared {
         index.find(key).map_err(|error| unavailable(&index_name(segment), &error))
     }
 
-    /// Keeps in mind where the streams of a segment stand, before its index leaves the memory.
+    /// Keeps in mind where the streams of a segment stand, before its index leaves the memory; until it has, it goes
+    /// before what is remembered.
     pub(super) fn remember(&self, index: &ActiveIndex) {
-        let mut heads = self.heads();
-        heads.taken_over += 1;
-        // All of them: one that is left out would be found as it was before.
-        for (stream, head) in index.heads() {
-            heads.insert(stream.clone(), *head);
+        self.heads().taken_over += 1;
+        let mut rest = index.heads().peekable();
+        while rest.peek().is_some() {
+            // Who appends looks into them as well, and does not wait for all.
+            let mut heads = self.heads();
+            // All of them: one that is left out would be found as it was before.
+            for (stream, head) in rest.by_ref().take(HEADS_AT_ONCE) {
+                heads.insert(stream.clone(), *head);
+            }
         }
     }
 

@@ -3,7 +3,7 @@
 
 use std::future::poll_fn;
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 use std::thread::{self, JoinHandle};
@@ -14,22 +14,24 @@ use super::background::index_step;
 /// A bell that is not missed: who waits for it is woken if it was rung since.
 #[derive(Debug, Default)]
 struct Bell {
-    rung: Mutex<bool>,
+    rung: AtomicBool,
+    waiting: Mutex<()>,
     changed: Condvar,
 }
 
 impl Bell {
     fn ring(&self) {
-        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        if !std::mem::replace(&mut *rung, true) {
+        if !self.rung.swap(true, Ordering::SeqCst) {
+            // Who is about to wait has looked already, or looks after us.
+            let _waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             self.changed.notify_one();
         }
     }
 
     fn wait(&self) {
-        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
-        while !std::mem::take(&mut *rung) {
-            rung = self.changed.wait(rung).unwrap_or_else(PoisonError::into_inner);
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        while !self.rung.swap(false, Ordering::SeqCst) {
+            waiting = self.changed.wait(waiting).unwrap_or_else(PoisonError::into_inner);
         }
     }
 }
@@ -40,6 +42,8 @@ struct Bells {
     prepare: Bell,
     index: Bell,
     stop: AtomicBool,
+    /// How many were answered with the last block.
+    company: AtomicUsize,
     /// The task that appended last.
     last: Mutex<Option<Waker>>,
 }
@@ -84,6 +88,11 @@ impl Threads {
         if joined.filter(Result::is_err).count() > 0 { Err(()) } else { Ok(()) }
     }
 
+    /// Whether those who append do so one at a time, so that it is fastest if they commit themselves.
+    pub(super) fn are_lone(&self) -> bool {
+        self.bells.company.load(Ordering::Relaxed) <= 1
+    }
+
     /// Lets other tasks go first, unless the one that appended last appends again: what they append is then
     /// committed together with ours. A task that appends alone does not wait.
     pub(super) async fn let_others_go(&self) {
@@ -100,13 +109,18 @@ impl Threads {
 
     /// Sees to it that what waits is committed: here and now if nobody else is committing, or by the log's thread.
     pub(super) fn commit(&self, inner: &Inner) {
-        if let Ok(mut core) = inner.core.try_lock() {
-            core.commit();
+        let mut more = true;
+        if self.are_lone()
+            && let Ok(mut core) = inner.core.try_lock()
+        {
+            let answered = core.commit();
+            more = core.has_more();
             drop(core);
+            self.bells.company.store(answered, Ordering::Relaxed);
             self.bells.call(inner);
+            more |= inner.queue.len() > 0;
         }
-        // Who comes while somebody commits leaves it to that one, and that one to the log's thread.
-        if inner.queue.len() > 0 {
+        if more {
             self.bells.commit.ring();
         }
     }
@@ -146,6 +160,7 @@ fn commit(inner: &Inner, bells: &Bells) {
             if answered == 0 {
                 break;
             }
+            bells.company.store(answered, Ordering::Relaxed);
             bells.call(inner);
             gather(inner, answered);
         }

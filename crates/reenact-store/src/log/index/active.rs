@@ -111,6 +111,18 @@ impl ActiveIndex {
         }
     }
 
+    /// The index of the segment that follows, with room for as much as is in this one: who appends does not wait
+    /// until tables have grown.
+    pub(in crate::log) fn next(&self, segment: u32) -> Self {
+        Self {
+            offsets: Vec::with_capacity(self.offsets.len()),
+            earlier: Vec::with_capacity(self.earlier.len()),
+            blocks: Vec::with_capacity(self.blocks.len()),
+            streams: HashMap::with_capacity(self.streams.len()),
+            ..Self::new(segment, self.next_position(), self.truncations)
+        }
+    }
+
     /// Where the last block ends.
     pub(in crate::log) fn end_place(&self) -> Place {
         Place { segment: self.segment, offset: self.end }

@@ -11,9 +11,9 @@ use super::unsynced::Unsynced;
 use crate::chain::canonical_bytes;
 use crate::clock::Clock;
 use crate::disk::{Disk, replace};
-use crate::event::{ExpectedSequence, Head, NewEvent, Receipt, Sequence, StreamId, Timestamp};
+use crate::event::{ExpectedSequence, Head, NewEvent, Sequence, StreamId, Timestamp};
 use crate::limits::{APPEND_BYTES_MAX, APPEND_EVENTS_MAX};
-use crate::log::batch::{Append, Request, Truncate};
+use crate::log::batch::{Append, Appended, Content, Request, Truncate};
 use crate::log::format::{LogId, Mark, Place};
 use crate::log::index::{IndexFile, encode_anchors};
 use crate::log::prepare::Prepared;
@@ -60,7 +60,7 @@ pub(super) struct NewLog {
     disk: Arc<Unsynced>,
     clock: Arc<Then>,
     group: Option<Group>,
-    appends: Vec<oneshot::Receiver<Result<Receipt, AppendError>>>,
+    appends: Vec<oneshot::Receiver<Appended>>,
     truncations: Vec<Truncated>,
 }
 
@@ -132,7 +132,8 @@ impl NewLog {
         let expected = ExpectedSequence::after(first.0.checked_sub(1).map(Sequence));
         let (answer, answered) = oneshot::channel();
         let queued = self.turn();
-        inner.queue.push(Request::Append(Append { stream, expected, events, prepared, answer, queued }));
+        let content = Content { stream, expected, events, prepared };
+        inner.queue.push(Request::Append(Append { content, answer, queued }));
         self.appends.push(answered);
     }
 
@@ -144,7 +145,7 @@ impl NewLog {
         while self.log.step(Step::Index) {}
         let gone = || AppendError::Unavailable { reason: "the log has not answered".into() };
         for answered in self.appends.drain(..) {
-            answered_now(answered).ok_or_else(gone)??;
+            answered_now(answered).ok_or_else(gone)?.result?;
         }
         let answers = self.truncations.drain(..).map(|answered| answered_now(answered).and_then(Result::ok));
         Ok(answers.collect())
