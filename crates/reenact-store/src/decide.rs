@@ -10,8 +10,8 @@ use crate::event::{EventId, ExpectedSequence, NewEvent, Sequence, StreamId};
 use crate::limits::{APPEND_BYTES_MAX, APPEND_EVENTS_MAX, RECENT_EVENTS, RECENT_IDS_MAX};
 use crate::store::{AppendError, ReadError, TruncateError};
 
-/// What can be refused without looking into the stream.
-pub(crate) fn check_events(stream: &StreamId, events: &[NewEvent]) -> Result<(), AppendError> {
+/// What can be refused without looking into the stream. How many bytes the events count for.
+pub(crate) fn check_events(stream: &StreamId, events: &[NewEvent]) -> Result<usize, AppendError> {
     if events.is_empty() {
         return Err(AppendError::Empty);
     }
@@ -23,12 +23,12 @@ pub(crate) fn check_events(stream: &StreamId, events: &[NewEvent]) -> Result<(),
         return Err(AppendError::TooLarge { bytes, limit: APPEND_BYTES_MAX });
     }
     if events.len() == 1 {
-        return Ok(());
+        return Ok(bytes);
     }
     let mut ids = HashSet::with_capacity(events.len());
     match events.iter().find(|event| !ids.insert(event.id)) {
         Some(event) => Err(AppendError::DuplicateId { id: event.id }),
-        None => Ok(()),
+        None => Ok(bytes),
     }
 }
 

@@ -260,7 +260,8 @@ impl Batch {
         let prepared = if prepared.is_for(first, chain) {
             prepared
         } else {
-            made = Prepared::after(log, (first, chain), stream, events);
+            let bytes = prepared.records.len();
+            made = Prepared::after(log, (first, chain), stream, (events, bytes));
             &made
         };
         let begin = target.offset + (BLOCK_HEAD_BYTES + self.records.len()) as u64;

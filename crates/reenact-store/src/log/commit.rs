@@ -42,14 +42,9 @@ impl Queue {
         self.lock().len()
     }
 
-    /// Moves all to the end of `requests`.
+    /// Moves what waits to `requests`.
     fn take(&self, requests: &mut VecDeque<Request>) {
-        let mut waiting = self.lock();
-        if requests.is_empty() {
-            std::mem::swap(&mut *waiting, requests);
-        } else {
-            requests.append(&mut waiting);
-        }
+        requests.append(&mut self.lock());
     }
 }
 
@@ -137,8 +132,7 @@ impl Core {
 
     /// Commits what waits, as far as it fits into one block. How many were answered; 0 if nothing waits.
     pub(super) fn commit(&mut self) -> usize {
-        self.queue.take(&mut self.next);
-        let Some(first) = self.next.pop_front() else { return 0 };
+        let Some(first) = self.next_if(|_| true) else { return 0 };
         if let Some(reason) = self.shared.poison.get() {
             first.refuse(AppendError::Poisoned { reason: reason.clone() });
             return 1;
@@ -167,6 +161,14 @@ impl Core {
         count
     }
 
+    /// What waits for the longest, if it is wanted.
+    fn next_if(&mut self, wanted: impl FnOnce(&Request) -> bool) -> Option<Request> {
+        if self.next.is_empty() {
+            self.queue.take(&mut self.next);
+        }
+        self.next.pop_front_if(|request| wanted(request))
+    }
+
     /// Decides about everything that waits, as far as it fits into one block.
     fn gather(&mut self, first: Request) {
         let Tail { segment, position, .. } = self.tail;
@@ -177,7 +179,7 @@ impl Core {
         while let Some(request) = next {
             self.batch.push(request, &self.shared, &mut self.recent, &target);
             let used = self.batch.records.len();
-            next = self.next.pop_front_if(|request| used + request.record_bytes() <= room);
+            next = self.next_if(|request| used + request.record_bytes() <= room);
         }
     }
 

@@ -43,7 +43,6 @@ use std::time::{Duration, Instant};
 use thiserror::Error;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 
-use crate::chain::canonical_bytes;
 use crate::clock::{Clock, SteadyClock, SystemClock};
 use crate::decide::check_events;
 use crate::disk::{Disk, DiskLock, PAGE_BYTES, RealDisk};
@@ -223,7 +222,7 @@ pub enum Step {
 /// The embedded event store: segments of one append-only log in a directory of its own, one partition.
 ///
 /// An append that is alone is written on the thread that polls it, which is held up for as long as one write
-/// takes; where several come at a time they are committed together by the log's own thread. Reading happens on the
+/// takes; where many come at a time they are committed together by the log's own thread. Reading happens on the
 /// thread that polls. When the log is dropped, what waits is still committed; that takes as long as the disk
 /// does.
 #[derive(Debug)]
@@ -408,10 +407,10 @@ impl EventLog {
         expected: ExpectedSequence,
         events: Vec<NewEvent>,
     ) -> Result<Receipt, AppendError> {
-        check_events(stream, &events)?;
+        let bytes = check_events(stream, &events)?;
         self.check_poison()?;
-        let queued = self.turn(events.iter().map(|event| canonical_bytes(stream, event)).sum()).await;
-        let prepared = Prepared::new(&self.inner.shared, stream, &events);
+        let queued = self.turn(bytes).await;
+        let prepared = Prepared::new(&self.inner.shared, stream, (&events, bytes));
         let (answer, answered) = oneshot::channel();
         let content = Content { stream: stream.clone(), expected, events, prepared };
         let append = Append { content, answer, queued };
@@ -444,7 +443,7 @@ impl EventLog {
     async fn submit<T>(&self, request: Request, mut answer: oneshot::Receiver<T>) -> Result<T, AppendError> {
         self.inner.queue.push(request);
         if let Some(threads) = &self.threads {
-            if threads.are_lone() {
+            if threads.are_few() {
                 threads.let_others_go().await;
                 if let Ok(answer) = answer.try_recv() {
                     return Ok(answer);

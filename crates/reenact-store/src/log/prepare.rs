@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 
 use super::format::{LogId, RECORD_HEAD_BYTES, write_event};
 use super::shared::Shared;
-use crate::chain::{ChainHash, canonical_bytes};
+use crate::chain::ChainHash;
 use crate::event::{NewEvent, Sequence, StreamId};
 
 /// The records of an append as they are if its stream stands where it did.
@@ -30,12 +30,13 @@ pub(super) struct Made {
 }
 
 impl Prepared {
-    pub(super) fn new(shared: &Shared, stream: &StreamId, events: &[NewEvent]) -> Self {
+    /// The records of events, which count for so many bytes.
+    pub(super) fn new(shared: &Shared, stream: &StreamId, (events, bytes): (&[NewEvent], usize)) -> Self {
         // Whatever keeps the stream from being looked up shows when its turn comes.
         let head = shared.head(stream).ok().flatten();
         let first = head.map_or(Sequence::FIRST, |head| head.sequence.plus(1));
         let start = head.map_or(ChainHash::START, |head| head.chain);
-        Self::after(shared.log, (first, start), stream, events)
+        Self::after(shared.log, (first, start), stream, (events, bytes))
     }
 
     /// The records of events from `first` on, chained to `start`.
@@ -43,10 +44,9 @@ impl Prepared {
         log: LogId,
         (first, start): (Sequence, ChainHash),
         stream: &StreamId,
-        events: &[NewEvent],
+        (events, bytes): (&[NewEvent], usize),
     ) -> Self {
-        let bytes = events.iter().map(|event| RECORD_HEAD_BYTES + canonical_bytes(stream, event)).sum();
-        let mut records = Vec::with_capacity(bytes);
+        let mut records = Vec::with_capacity(bytes + events.len() * RECORD_HEAD_BYTES);
         let (mut made, mut chain) = (SmallVec::with_capacity(events.len()), start);
         for (sequence, event) in (first.0..).map(Sequence).zip(events) {
             let begin = records.len() as u32;

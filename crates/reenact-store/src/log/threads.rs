@@ -11,6 +11,10 @@ use std::thread::{self, JoinHandle};
 use super::Inner;
 use super::background::index_step;
 
+/// Appends in a block up to which those who append commit themselves. With more of them it costs less to wake the log's
+/// thread than to let one of theirs wait for the disk.
+const FEW_APPENDS: usize = 64;
+
 /// A bell that is not missed: who waits for it is woken if it was rung since.
 #[derive(Debug, Default)]
 struct Bell {
@@ -88,9 +92,9 @@ impl Threads {
         if joined.filter(Result::is_err).count() > 0 { Err(()) } else { Ok(()) }
     }
 
-    /// Whether those who append do so one at a time, so that it is fastest if they commit themselves.
-    pub(super) fn are_lone(&self) -> bool {
-        self.bells.company.load(Ordering::Relaxed) <= 1
+    /// Whether few append at a time, so that it is fastest if they commit themselves.
+    pub(super) fn are_few(&self) -> bool {
+        self.bells.company.load(Ordering::Relaxed) <= FEW_APPENDS
     }
 
     /// Lets other tasks go first, unless the one that appended last appends again: what they append is then
@@ -107,10 +111,11 @@ impl Threads {
         .await;
     }
 
-    /// Sees to it that what waits is committed: here and now if nobody else is committing, or by the log's thread.
+    /// Sees to it that what waits is committed: here and now if few append and nobody else is
+    /// committing, or by the log's thread.
     pub(super) fn commit(&self, inner: &Inner) {
         let mut more = true;
-        if self.are_lone()
+        if self.are_few()
             && let Ok(mut core) = inner.core.try_lock()
         {
             let answered = core.commit();

@@ -126,9 +126,9 @@ impl NewLog {
 
     /// Hands in the events that were gathered.
     fn hand_in(&mut self) {
-        let Some(Group { stream, first, events, .. }) = self.group.take() else { return };
+        let Some(Group { stream, first, events, bytes }) = self.group.take() else { return };
         let inner = &self.log.inner;
-        let prepared = Prepared::new(&inner.shared, &stream, &events);
+        let prepared = Prepared::new(&inner.shared, &stream, (&events, bytes));
         let expected = ExpectedSequence::after(first.0.checked_sub(1).map(Sequence));
         let (answer, answered) = oneshot::channel();
         let queued = self.turn();
