@@ -244,7 +244,7 @@ async fn after_a_crash_the_last_write_may_be_torn() {
     log.append(&stream("torn"), Any, events(3)).await.unwrap();
     let crashed = copy(directory.path());
     let end = before.end.unwrap();
-    overwrite(&files(crashed.path(), "segment")[end.segment as usize], end.offset + 50, &[9]);
+    flip(&files(crashed.path(), "segment")[end.segment as usize], (end.offset + 50) * 8);
     let report = check_whole(crashed.path());
     assert_eq!((report.events, report.torn.map(|(place, _)| place)), (before.events, Some(end)));
     assert_eq!(check_whole(directory.path()).events, before.events + 3);
