@@ -50,7 +50,7 @@ pub const LOG_SEALED_MAX: usize = 2;
 pub const LOG_HEADS_MAX: usize = 32_768;
 /// Segments, and indexes, that a log holds open for reading.
 pub const LOG_FILES_MAX: usize = 64;
-/// Streams whose way through the segments a log remembers: 12 bytes for each segment that has events of one.
+/// Streams whose way through the segments a log remembers: 24 bytes for each segment that has events of one.
 pub const LOG_ROUTES_MAX: usize = 64;
 /// Milliseconds after which somebody who reads a log beside its writer looks for more.
 pub const LOG_FOLLOW_MILLIS: u64 = 50;

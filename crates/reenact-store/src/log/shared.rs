@@ -2,6 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -9,8 +10,8 @@ use foldhash::HashMap;
 
 use super::fold::{Fold, FoldError};
 use super::format::{LogId, Mark, Place, SegmentHead, StreamKey};
-use super::index::{ActiveIndex, Found, IndexFile, Listed, RunFile, StreamHead, encode};
-use super::read::Route;
+use super::index::{ActiveIndex, Found, IndexFile, List, ListPlace, Listed, RunFile, StreamHead, encode};
+use super::read::{Route, Stage};
 use super::segment::{MARK, Scanner, index_name, segment_name};
 use crate::chain::ChainHash;
 use crate::disk::{Access, Disk, DiskFile, MemoryFile, PAGE_BYTES, replace};
@@ -126,7 +127,7 @@ pub(super) struct Shared {
     /// Held by whoever writes an index that was made again.
     rebuilding: Mutex<()>,
     /// The way of streams that were read through the segments.
-    pub(super) routes: Mutex<HashMap<StreamKey, Arc<Route>>>,
+    pub(super) routes: Mutex<HashMap<StreamKey, Route>>,
     /// The failure after which nothing is written any more.
     pub(super) poison: OnceLock<String>,
     /// Indexes that had to be made again.
@@ -565,23 +566,44 @@ impl AnyIndex<'_> {
         (stream, key): (&StreamId, StreamKey),
         (first, last): (Sequence, Sequence),
     ) -> io::Result<Option<(Listed, Vec<Located>)>> {
-        let (listed, events) = match self {
-            Self::Memory(index) => match index.get(stream.as_str()) {
-                Some(listed) => (listed, index.events_of(stream.as_str(), first, span(&listed, first, last))),
-                None => return Ok(None),
-            },
-            Self::File(index) => match index.find(key)? {
-                Some(found) => {
-                    let count = span(&found.listed, first, last);
-                    (
-                        found.listed,
-                        if count == 0 { Vec::new() } else { index.events_of(&found, first, count)? },
-                    )
-                }
-                None => return Ok(None),
+        let Some((listed, list)) = self.listed((stream, key))? else { return Ok(None) };
+        let range = span(&listed, first, last);
+        let events = match self {
+            _ if range.is_empty() => Vec::new(),
+            Self::Memory(index) => index.events_of(stream.as_str(), first, range.len()),
+            Self::File(index) => match list {
+                Some(list) => index.events_of(list, range, &mut None)?,
+                None => Vec::new(),
             },
         };
         Ok(Some((listed, self.locate(&events)?)))
+    }
+
+    /// What it says of a stream, and where its list is, if that is in a file.
+    pub(super) fn listed(
+        &self,
+        (stream, key): (&StreamId, StreamKey),
+    ) -> io::Result<Option<(Listed, Option<List>)>> {
+        Ok(match self {
+            Self::Memory(index) => index.get(stream.as_str()).map(|listed| (listed, None)),
+            Self::File(index) => index.find(key)?.map(|found| (found.listed, Some(found.list()))),
+        })
+    }
+
+    /// As [`part`](Self::part), of a stream of which it is known where its list begins, if that is in a file.
+    pub(super) fn part_of(
+        &self,
+        (stream, key): (&StreamId, StreamKey),
+        stage: &Stage,
+        (first, last): (Sequence, Sequence),
+        place: &mut Option<ListPlace>,
+    ) -> io::Result<Option<Vec<Located>>> {
+        let (Self::File(index), Some(list)) = (self, stage.list) else {
+            return Ok(self.part((stream, key), (first, last))?.map(|(_, located)| located));
+        };
+        let after = |sequence: u64| sequence.saturating_sub(stage.first.0).min(u64::from(list.count)) as u32;
+        let events = index.events_of(list, after(first.0)..after(last.0.saturating_add(1)), place)?;
+        self.locate(&events).map(Some)
     }
 
     /// Where events lie, which are counted from the segment's first.
@@ -612,11 +634,15 @@ impl AnyIndex<'_> {
     }
 }
 
-/// How many events of a stream from `first` to `last` are in a segment, counted from the first that is.
-fn span(listed: &Listed, first: Sequence, last: Sequence) -> usize {
+/// Which events of a stream from `first` to `last` are in a segment, counted from the first that is.
+fn span(listed: &Listed, first: Sequence, last: Sequence) -> Range<u32> {
     let begin = first.max(listed.first());
     let end = last.min(listed.head.sequence);
-    if listed.count == 0 || begin > end { 0 } else { (end.0 - begin.0 + 1) as usize }
+    if listed.count == 0 || begin > end {
+        return 0..0;
+    }
+    let after = |sequence: Sequence| (sequence.0 - listed.first().0) as u32;
+    after(begin)..after(end) + 1
 }
 
 /// A place in 64 bits: blocks begin with a page, and segments have fewer than 2^32 of them.

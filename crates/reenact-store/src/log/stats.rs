@@ -227,7 +227,7 @@ fn name_of(shared: &Shared, key: StreamKey, segment: u32) -> Result<StreamId, Re
         }
         AnyIndex::File(file) => {
             let found = file.find(key)?;
-            let event = found.map(|found| file.events_of(&found, Sequence::FIRST, 1)).transpose()?;
+            let event = found.map(|found| file.events_of(found.list(), 0..1, &mut None)).transpose()?;
             Ok(Ok(AnyIndex::File(file).locate(&event.unwrap_or_default())?.first().copied()))
         }
     })?;

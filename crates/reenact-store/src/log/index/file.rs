@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
 use crc32c::{crc32c, crc32c_append};
@@ -19,16 +20,18 @@ use super::active::{ActiveIndex, BlockPlace, Listed, StreamHead};
 use super::table::Table;
 use crate::chain::ChainHash;
 use crate::disk::{Access, Disk, DiskFile};
-use crate::event::{EventId, Sequence, Timestamp};
+use crate::event::{EventId, Sequence};
 use crate::log::format::{LogId, StreamKey, VERSION, begin, end_with_crc, take, take_u32, take_u64};
 
 const MAGIC: [u8; 8] = *b"\x89REENI\r\n";
 const HEAD_BYTES: usize = 80;
-const BLOCK_BYTES: usize = 16;
+pub(super) const BLOCK_BYTES: usize = 16;
 const STREAM_BYTES: usize = 96;
 const NO_SEGMENT: u32 = u32::MAX;
 const KEY_BYTES: usize = 16;
 const ANCHOR_BYTES: usize = 32;
+/// Bytes of the longest number in a list.
+const VARINT_BYTES_MAX: u64 = 5;
 
 /// What stands at the begin of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +41,7 @@ pub(in crate::log) struct IndexHead {
     /// The position of its first event.
     pub(in crate::log) position: u64,
     pub(in crate::log) events: u32,
-    blocks: u32,
+    pub(super) blocks: u32,
     streams: u32,
     /// Where the segment's last block ends.
     pub(in crate::log) end: u64,
@@ -87,7 +90,7 @@ impl IndexHead {
         })
     }
 
-    fn blocks_at(&self) -> u64 {
+    pub(super) fn blocks_at(&self) -> u64 {
         HEAD_BYTES as u64 + u64::from(self.events) * 4
     }
 
@@ -245,6 +248,33 @@ pub(in crate::log) struct Found {
     list_at: u32,
 }
 
+impl Found {
+    pub(in crate::log) fn list(&self) -> List {
+        List { at: self.list_at, count: self.listed.count }
+    }
+}
+
+/// The list of a stream's events in an index file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::log) struct List {
+    /// Where it begins among the lists.
+    at: u32,
+    pub(in crate::log) count: u32,
+}
+
+/// How far a list was read: its numbers are differences, so that one can only be read after those before it.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::log) struct ListPlace {
+    segment: u32,
+    list: List,
+    /// How many of its events come before.
+    events: u32,
+    /// Where the next begins among the lists.
+    at: u32,
+    /// The event before it.
+    last: u32,
+}
+
 /// An index in a file, open.
 #[derive(Debug)]
 pub(in crate::log) struct IndexFile {
@@ -280,7 +310,7 @@ impl IndexFile {
         Ok(Self { file, head, crc })
     }
 
-    fn read(&self, bytes: u64, offset: u64) -> io::Result<Vec<u8>> {
+    pub(super) fn read(&self, bytes: u64, offset: u64) -> io::Result<Vec<u8>> {
         let mut out = vec![0; bytes as usize];
         self.file.read_at(&mut out, offset)?;
         Ok(out)
@@ -315,28 +345,34 @@ impl IndexFile {
         Ok(found)
     }
 
-    /// The events of a stream, from `first` on, or from the first in the segment, and at most `count` of them.
+    /// Those events of a list whose places in it are in a range. `place` is where somebody stopped to read some
+    /// list, and becomes the end of the range.
     pub(in crate::log) fn events_of(
         &self,
-        found: &Found,
-        first: Sequence,
-        count: usize,
+        list: List,
+        wanted: Range<u32>,
+        place: &mut Option<ListPlace>,
     ) -> io::Result<Vec<u32>> {
-        let begin = found.listed.first();
-        let skip = first.0.saturating_sub(begin.0);
-        let wanted = u64::from(found.listed.count).saturating_sub(skip).min(count as u64) as usize;
-        let most = (skip + wanted as u64) * 5;
-        let most = most.min(u64::from(self.head.lists.saturating_sub(found.list_at)));
-        let bytes = self.read(most, self.head.lists_at() + u64::from(found.list_at))?;
-        let (mut rest, mut last, mut events) = (&bytes[..], 0u32, Vec::with_capacity(wanted));
-        for at in 0..skip + wanted as u64 {
-            let next = read_varint(&mut rest).and_then(|delta| last.checked_add(delta));
-            last =
-                next.filter(|event| *event < self.head.events).ok_or_else(|| doubt("a list is cut off"))?;
-            if at >= skip {
-                events.push(last);
+        let (segment, begin) = (self.head.segment, ListPlace::begin_of(self.head.segment, list));
+        let is_before =
+            |from: &ListPlace| (from.segment, from.list) == (segment, list) && from.events <= wanted.start;
+        let mut from = place.filter(is_before).unwrap_or(begin);
+        let end = wanted.end.min(list.count);
+        let most = u64::from(end.saturating_sub(from.events)) * VARINT_BYTES_MAX;
+        let most = most.min(u64::from(self.head.lists.saturating_sub(from.at)));
+        let bytes = self.read(most, self.head.lists_at() + u64::from(from.at))?;
+        let (mut rest, mut events) = (&bytes[..], Vec::with_capacity(wanted.len()));
+        while from.events < end {
+            let next = read_varint(&mut rest).and_then(|delta| from.last.checked_add(delta));
+            let next = next.filter(|event| *event < self.head.events);
+            from.last = next.ok_or_else(|| doubt("a list is cut off"))?;
+            if from.events >= wanted.start {
+                events.push(from.last);
             }
+            from.events += 1;
         }
+        from.at += (bytes.len() - rest.len()) as u32;
+        *place = Some(from);
         Ok(events)
     }
 
@@ -356,30 +392,6 @@ impl IndexFile {
             places.extend(near.iter().map(|event| (at(*event), at(event + 1))));
         }
         Ok(places)
-    }
-
-    /// When each of these events was committed. They must be in order.
-    pub(in crate::log) fn timestamps(&self, events: &[u32]) -> io::Result<Vec<Timestamp>> {
-        let blocks = self.read(u64::from(self.head.blocks) * BLOCK_BYTES as u64, self.head.blocks_at())?;
-        let begins = |at: usize| u32::from_le_bytes(field(&blocks[at * BLOCK_BYTES..]));
-        let count = self.head.blocks as usize;
-        let after = |event: u32, mut at: usize| {
-            while at < count && begins(at) <= event {
-                at += 1;
-            }
-            at
-        };
-        let mut at = 0;
-        let timestamp = |event: &u32| {
-            at = if events.len() > 64 {
-                after(*event, at)
-            } else {
-                partition(count, |at| begins(at) <= *event)
-            };
-            let block = at.checked_sub(1).map(|at| &blocks[at * BLOCK_BYTES + 8..]);
-            Timestamp(block.map_or(0, |block| u64::from_le_bytes(field(block))))
-        };
-        Ok(events.iter().map(timestamp).collect())
     }
 
     /// Whether two indexes of one segment say the same, but for where streams stood before segment `first`: what
@@ -431,19 +443,20 @@ impl IndexFile {
     }
 }
 
-/// The first bytes of what is longer.
-fn field<const N: usize>(bytes: &[u8]) -> [u8; N] {
-    *bytes.first_chunk().expect("the slice begins with a field")
+impl ListPlace {
+    fn begin_of(segment: u32, list: List) -> Self {
+        Self { segment, list, events: 0, at: list.at, last: 0 }
+    }
+
+    /// Whether the list goes on.
+    pub(in crate::log) fn is_within(&self) -> bool {
+        self.events < self.list.count
+    }
 }
 
-/// The number of places for which `is_before` holds, which come first.
-fn partition(count: usize, is_before: impl Fn(usize) -> bool) -> usize {
-    let (mut low, mut high) = (0, count);
-    while low < high {
-        let middle = usize::midpoint(low, high);
-        if is_before(middle) { low = middle + 1 } else { high = middle }
-    }
-    low
+/// The first bytes of what is longer.
+pub(super) fn field<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    *bytes.first_chunk().expect("the slice begins with a field")
 }
 
 /// A file that ends too soon is one that must not be trusted.

@@ -2,10 +2,13 @@
 //! segments, and none of it is evidence.
 
 mod active;
+mod blocks;
 mod file;
 mod run;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub(super) use active::{ActiveIndex, Indexed, Listed, StreamHead};
-pub(super) use file::{Found, IndexFile, encode, encode_anchors};
+pub(super) use file::{Found, IndexFile, List, ListPlace, encode, encode_anchors};
 pub(super) use run::{Last, RunFile, encode as encode_run, merge};
