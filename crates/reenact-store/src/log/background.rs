@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::format::block_room;
-use super::index::{Last, RunFile, encode, encode_run, merge};
+use super::index::{IndexFile, Last, RunFile, encode, encode_run, merge};
 use super::segment::{index_name, run_name, segment_name};
 use super::shared::{Run, Shared};
 use crate::disk::{Disk, PAGE_BYTES, replace, write_zeros};
@@ -155,6 +155,6 @@ fn streams(shared: &Shared, run: &Run) -> io::Result<Vec<Last>> {
     if let Some(file) = &run.file {
         return file.streams();
     }
-    let index = shared.index(run.first).map_err(io::Error::other)?;
-    Ok(index.keys()?.into_iter().map(|key| (key, run.first)).collect())
+    let keys = shared.in_file(run.first, IndexFile::keys).map_err(io::Error::other)?;
+    Ok(keys.into_iter().map(|key| (key, run.first)).collect())
 }

@@ -260,7 +260,7 @@ impl Follower {
         while self.shared.state().sealed.len() > LOG_SEALED_MAX {
             let Some(segment) = self.shared.state().sealed.front().map(|index| index.segment) else { return };
             let name = index_name(segment);
-            if IndexFile::open(&*self.shared.disk, &name, self.shared.log, false).is_err() {
+            if IndexFile::open(&*self.shared.disk, &name, self.shared.log, segment).is_err() {
                 return;
             }
             let mut state = self.shared.state_mut();

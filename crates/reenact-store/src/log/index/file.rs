@@ -2,26 +2,25 @@
 //! streams whose segments were given up. See `docs/spec/event-log.md`.
 //!
 //! ```text
-//! head │ offsets of records │ blocks │ streams, sorted by key │ anchors │ lists │ checksum
+//! head │ offsets of records │ blocks │ streams, sorted by key │ anchors │ lists
 //! ```
 //!
-//! Nothing of it is held in memory: it is read through once when it is opened, against its checksum, and then
-//! in places.
+//! Nothing of it is held in memory: it is read in places, whose pages have checksums of their own.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Range;
 use std::sync::Arc;
 
-use crc32c::{crc32c, crc32c_append};
 use uuid::Uuid;
 
 use super::active::{ActiveIndex, BlockPlace, Listed, StreamHead};
+use super::pages::{Pages, PagesOf, doubt};
 use super::table::Table;
 use crate::chain::ChainHash;
-use crate::disk::{Access, Disk, DiskFile};
+use crate::disk::{Disk, DiskFile};
 use crate::event::{EventId, Sequence};
-use crate::log::format::{LogId, StreamKey, VERSION, begin, end_with_crc, take, take_u32, take_u64};
+use crate::log::format::{LogId, StreamKey, VERSION, begin, take, take_u32, take_u64};
 
 const MAGIC: [u8; 8] = *b"\x89REENI\r\n";
 const HEAD_BYTES: usize = 80;
@@ -107,7 +106,7 @@ impl IndexHead {
     }
 
     fn bytes(&self) -> u64 {
-        self.lists_at() + u64::from(self.lists) + 4
+        self.lists_at() + u64::from(self.lists)
     }
 }
 
@@ -160,12 +159,16 @@ impl Streams {
         out.extend_from_slice(&self.entries);
         out.extend_from_slice(&self.anchors);
         out.extend_from_slice(&self.lists);
-        end_with_crc(out)
+        out
     }
 }
 
 /// The file of a segment's index.
 pub(in crate::log) fn encode(log: LogId, index: &ActiveIndex) -> Vec<u8> {
+    PagesOf::segment(log, index.segment).write(0, &content(log, index))
+}
+
+fn content(log: LogId, index: &ActiveIndex) -> Vec<u8> {
     let mut sorted: Vec<_> =
         index.streams.iter().map(|(stream, entry)| (log.key(stream), stream, entry)).collect();
     sorted.sort_unstable_by_key(|(key, ..)| *key);
@@ -213,7 +216,7 @@ pub(in crate::log) fn encode_anchors(
         anchors: 0,
         lists: 0,
     };
-    streams.finish(log, head, &[], &[])
+    PagesOf::segment(log, segment).write(0, &streams.finish(log, head, &[], &[]))
 }
 
 fn write_varint(mut value: u32, out: &mut Vec<u8>) {
@@ -235,10 +238,6 @@ fn read_varint(rest: &mut &[u8]) -> Option<u32> {
         }
     }
     None
-}
-
-fn doubt(reason: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, reason)
 }
 
 /// A stream as it stands in an index file.
@@ -278,48 +277,48 @@ pub(in crate::log) struct ListPlace {
 /// An index in a file, open.
 #[derive(Debug)]
 pub(in crate::log) struct IndexFile {
-    file: Arc<dyn DiskFile>,
+    pages: Pages,
     pub(in crate::log) head: IndexHead,
-    /// The checksum of the whole file.
-    pub(in crate::log) crc: u32,
 }
 
 impl IndexFile {
-    /// Opens an index and, unless it was done before, reads it through against its checksum.
+    /// Opens the index of a segment, or anchors. Whatever is read of it is checked then; `InvalidData` says that it
+    /// must not be trusted.
     ///
     /// # Errors
     /// `NotFound`, or `InvalidData` for a file that must not be trusted; or it cannot be read.
-    pub(in crate::log) fn open(disk: &dyn Disk, name: &str, log: LogId, check: bool) -> io::Result<Self> {
-        Self::read_from(disk.open(name, Access::Read)?, log, check)
+    pub(in crate::log) fn open(disk: &dyn Disk, name: &str, log: LogId, segment: u32) -> io::Result<Self> {
+        Self::new(Pages::open(disk, name, PagesOf::segment(log, segment))?)
     }
 
     /// As [`open`](Self::open), of a file that is open.
-    pub(in crate::log) fn read_from(file: Arc<dyn DiskFile>, log: LogId, check: bool) -> io::Result<Self> {
-        let mut bytes = [0; HEAD_BYTES];
-        file.read_at(&mut bytes, 0).map_err(cut)?;
-        let head = IndexHead::read(log, &bytes).ok_or_else(|| doubt("it is no index of this log"))?;
-        if file.bytes()? != head.bytes() {
+    pub(in crate::log) fn read_from(file: Arc<dyn DiskFile>, log: LogId, segment: u32) -> io::Result<Self> {
+        Self::new(Pages::read_from(file, PagesOf::segment(log, segment))?)
+    }
+
+    fn new(pages: Pages) -> io::Result<Self> {
+        let head = pages.read(HEAD_BYTES as u64, 0)?;
+        let head = IndexHead::read(pages.of.log, &head).filter(|head| head.segment == pages.of.first);
+        let head = head.ok_or_else(|| doubt("it is no index of this log"))?;
+        if pages.bytes != head.bytes() {
             return Err(doubt("it has another length"));
         }
-        let mut crc = [0; 4];
-        file.read_at(&mut crc, head.bytes() - 4).map_err(cut)?;
-        let crc = u32::from_le_bytes(crc);
-        if check && checksum(&*file, head.bytes() - 4)? != crc {
-            return Err(doubt("its checksum is wrong"));
-        }
-        Ok(Self { file, head, crc })
+        Ok(Self { pages, head })
+    }
+
+    /// Reads all of it; the checksum of its content.
+    pub(in crate::log) fn check(&self) -> io::Result<u32> {
+        self.pages.check()
     }
 
     pub(super) fn read(&self, bytes: u64, offset: u64) -> io::Result<Vec<u8>> {
-        let mut out = vec![0; bytes as usize];
-        self.file.read_at(&mut out, offset)?;
-        Ok(out)
+        self.pages.read(bytes, offset)
     }
 
     /// What it says of a stream.
     pub(in crate::log) fn find(&self, key: StreamKey) -> io::Result<Option<Found>> {
         let table =
-            Table::new(&*self.file, self.head.streams_at(), u64::from(self.head.streams), STREAM_BYTES);
+            Table::new(&self.pages, self.head.streams_at(), u64::from(self.head.streams), STREAM_BYTES);
         table.find(key)?.map(|entry| self.entry(&entry)).transpose()
     }
 
@@ -457,25 +456,4 @@ impl ListPlace {
 /// The first bytes of what is longer.
 pub(super) fn field<const N: usize>(bytes: &[u8]) -> [u8; N] {
     *bytes.first_chunk().expect("the slice begins with a field")
-}
-
-/// A file that ends too soon is one that must not be trusted.
-pub(super) fn cut(error: io::Error) -> io::Error {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => doubt("it is cut off"),
-        _ => error,
-    }
-}
-
-/// CRC-32C of the first `bytes` of a file.
-pub(super) fn checksum(file: &dyn DiskFile, bytes: u64) -> io::Result<u32> {
-    let mut buffer = vec![0; bytes.min(1 << 20) as usize];
-    let (mut offset, mut crc) = (0, crc32c(&[]));
-    while offset < bytes {
-        let part = &mut buffer[..(bytes - offset).min(1 << 20) as usize];
-        file.read_at(part, offset).map_err(cut)?;
-        crc = crc32c_append(crc, part);
-        offset += part.len() as u64;
-    }
-    Ok(crc)
 }

@@ -4,6 +4,7 @@
 mod active;
 mod blocks;
 mod file;
+mod pages;
 mod run;
 mod table;
 #[cfg(test)]

@@ -5,12 +5,11 @@
 //! log2 *n* of them.
 
 use std::io;
-use std::sync::Arc;
 
-use super::file::{checksum, cut};
+use super::pages::{Pages, PagesOf, doubt};
 use super::table::{Table, key_of};
-use crate::disk::{Access, Disk, DiskFile};
-use crate::log::format::{LogId, StreamKey, VERSION, begin, end_with_crc, take, take_u32, take_u64};
+use crate::disk::Disk;
+use crate::log::format::{LogId, StreamKey, VERSION, begin, take, take_u32, take_u64};
 
 const MAGIC: [u8; 8] = *b"\x89REENR\r\n";
 const HEAD_BYTES: usize = 44;
@@ -21,7 +20,7 @@ pub(in crate::log) type Last = (StreamKey, u32);
 
 /// The streams of the segments from `first` to `last`, sorted.
 pub(in crate::log) fn encode(log: LogId, (first, last): (u32, u32), streams: &[Last]) -> Vec<u8> {
-    let mut out = begin(MAGIC, HEAD_BYTES + streams.len() * ENTRY_BYTES + 4);
+    let mut out = begin(MAGIC, HEAD_BYTES + streams.len() * ENTRY_BYTES);
     out.extend_from_slice(&log.0);
     out.extend_from_slice(&first.to_le_bytes());
     out.extend_from_slice(&last.to_le_bytes());
@@ -30,7 +29,7 @@ pub(in crate::log) fn encode(log: LogId, (first, last): (u32, u32), streams: &[L
         out.extend_from_slice(&key.0.to_le_bytes());
         out.extend_from_slice(&segment.to_le_bytes());
     }
-    end_with_crc(out)
+    PagesOf { log, first, last }.write(0, &out)
 }
 
 /// The streams of two neighbouring runs; where both know one, `late` is right.
@@ -52,16 +51,15 @@ pub(in crate::log) fn merge(early: &[Last], late: &[Last]) -> Vec<Last> {
     }
 }
 
-/// A run in a file, open. Nothing of it is held in memory.
+/// A run in a file, open. Nothing of it is held in memory; whatever is read of it is checked then, and `InvalidData`
+/// says that it must not be trusted.
 #[derive(Debug)]
 pub(in crate::log) struct RunFile {
-    file: Arc<dyn DiskFile>,
+    pages: Pages,
     count: u64,
 }
 
 impl RunFile {
-    /// Opens a run and reads it through against its checksum.
-    ///
     /// # Errors
     /// `NotFound`, or `InvalidData` for a file that must not be trusted; or it cannot be read.
     pub(in crate::log) fn open(
@@ -70,11 +68,9 @@ impl RunFile {
         log: LogId,
         (first, last): (u32, u32),
     ) -> io::Result<Self> {
-        let doubt = |reason| io::Error::new(io::ErrorKind::InvalidData, reason);
-        let file = disk.open(name, Access::Read)?;
-        let mut bytes = [0; HEAD_BYTES];
-        file.read_at(&mut bytes, 0).map_err(cut)?;
-        let mut rest = &bytes[..];
+        let pages = Pages::open(disk, name, PagesOf { log, first, last })?;
+        let head = pages.read(HEAD_BYTES as u64, 0)?;
+        let mut rest = &head[..];
         let mut read = || {
             let known = take(&mut rest)? == MAGIC
                 && take_u32(&mut rest)? == VERSION
@@ -85,26 +81,21 @@ impl RunFile {
         let count = read().ok_or_else(|| doubt("it is no run of this log"))?;
         let end =
             count.checked_mul(ENTRY_BYTES as u64).and_then(|bytes| bytes.checked_add(HEAD_BYTES as u64));
-        let end = end.filter(|end| file.bytes().is_ok_and(|bytes| bytes.checked_sub(4) == Some(*end)));
-        let end = end.ok_or_else(|| doubt("it has another length"))?;
-        let mut crc = [0; 4];
-        file.read_at(&mut crc, end).map_err(cut)?;
-        if checksum(&*file, end)? != u32::from_le_bytes(crc) {
-            return Err(doubt("its checksum is wrong"));
+        if end != Some(pages.bytes) {
+            return Err(doubt("it has another length"));
         }
-        Ok(Self { file, count })
+        Ok(Self { pages, count })
     }
 
     /// The last segment of the run that knows a stream.
     pub(in crate::log) fn find(&self, key: StreamKey) -> io::Result<Option<u32>> {
-        let table = Table::new(&*self.file, HEAD_BYTES as u64, self.count, ENTRY_BYTES);
+        let table = Table::new(&self.pages, HEAD_BYTES as u64, self.count, ENTRY_BYTES);
         Ok(table.find(key)?.map(|entry| last_of(&entry).1))
     }
 
     /// All its streams, sorted.
     pub(in crate::log) fn streams(&self) -> io::Result<Vec<Last>> {
-        let mut bytes = vec![0; self.count as usize * ENTRY_BYTES];
-        self.file.read_at(&mut bytes, HEAD_BYTES as u64)?;
+        let bytes = self.pages.read(self.count * ENTRY_BYTES as u64, HEAD_BYTES as u64)?;
         Ok(bytes.chunks_exact(ENTRY_BYTES).map(last_of).collect())
     }
 }
