@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::background::index_step;
+use super::background::write_index;
 use super::format::StreamKey;
 use super::index::{IndexFile, StreamHead, encode_anchors};
 use super::segment::{anchors_name, index_name, run_name, segment_name};
@@ -15,7 +15,7 @@ use crate::store::ReadError;
 /// Gives up the segments whose events all come before a position; how many. Where their streams stood is kept in a
 /// file of anchors, to which the mark is bound, before anything is removed.
 pub(super) fn retain(shared: &Shared, from: Position) -> Result<u32, ReadError> {
-    while index_step(shared).map_err(|error| unavailable("an index", &error))? {}
+    while write_index(shared).map_err(|error| unavailable("an index", &error))? {}
     // The log never ends before its first segment, also not by the mark.
     shared.advance_mark(None).map_err(|error| unavailable("the mark", &error))?;
     let first = shared.state().first;

@@ -125,6 +125,7 @@ pub(super) struct Shared {
     heads: Mutex<HeadCache>,
     files: Mutex<Files>,
     indexing: Mutex<()>,
+    merging: Mutex<()>,
     /// The mark as it is on the disk.
     mark: Mutex<Mark>,
     /// How far it says that the log reaches, for who must not wait until one is written.
@@ -151,6 +152,7 @@ impl Shared {
             heads: Mutex::default(),
             files: Mutex::default(),
             indexing: Mutex::default(),
+            merging: Mutex::default(),
             rebuilding: Mutex::default(),
             routes: Mutex::default(),
             poison: OnceLock::new(),
@@ -205,6 +207,11 @@ impl Shared {
     /// Held by whoever writes indexes.
     pub(super) fn indexing(&self) -> MutexGuard<'_, ()> {
         self.indexing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Held by whoever merges runs. It is taken before any other lock.
+    pub(super) fn merging(&self) -> MutexGuard<'_, ()> {
+        self.merging.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn files(&self) -> MutexGuard<'_, Files> {

@@ -1,5 +1,5 @@
 //! The log's threads: one commits what those who append do not commit themselves, one prepares segments, one writes
-//! indexes.
+//! indexes, one merges runs.
 
 use std::future::poll_fn;
 use std::io;
@@ -9,7 +9,7 @@ use std::task::{Poll, Waker};
 use std::thread::{self, JoinHandle};
 
 use super::Inner;
-use super::background::index_step;
+use super::background::{merge_step, write_index};
 
 /// A bell that is not missed: who waits for it is woken if it was rung since.
 #[derive(Debug, Default)]
@@ -39,6 +39,7 @@ struct Bells {
     commit: Bell,
     prepare: Bell,
     index: Bell,
+    merge: Bell,
     stop: AtomicBool,
     /// The task that appended last.
     last: Mutex<Option<Waker>>,
@@ -56,8 +57,8 @@ pub(super) struct Threads {
 impl Threads {
     pub(super) fn start(inner: &Arc<Inner>) -> io::Result<Self> {
         let mut threads = Self { bells: Arc::default(), handles: Vec::new() };
-        let works: [(&str, Work); 3] =
-            [("log-commit", commit), ("log-prepare", prepare), ("log-index", index)];
+        let works: [(&str, Work); 4] =
+            [("log-commit", commit), ("log-prepare", prepare), ("log-index", index), ("log-merge", merge)];
         for (name, work) in works {
             let (inner, bells) = (Arc::clone(inner), Arc::clone(&threads.bells));
             let thread = thread::Builder::new().name(name.into()).spawn(move || work(&inner, &bells));
@@ -71,13 +72,14 @@ impl Threads {
             }
         }
         threads.bells.index.ring();
+        threads.bells.merge.ring();
         Ok(threads)
     }
 
     /// Ends the threads; an error if one has panicked.
     pub(super) fn stop(self) -> Result<(), ()> {
         self.bells.stop.store(true, Ordering::Release);
-        for bell in [&self.bells.commit, &self.bells.prepare, &self.bells.index] {
+        for bell in [&self.bells.commit, &self.bells.prepare, &self.bells.index, &self.bells.merge] {
             bell.ring();
         }
         let joined = self.handles.into_iter().map(JoinHandle::join);
@@ -180,8 +182,19 @@ fn prepare(inner: &Inner, bells: &Bells) {
 fn index(inner: &Inner, bells: &Bells) {
     while !bells.stop.load(Ordering::Acquire) {
         // What could not be written stays in memory, and is tried again after the next commit.
-        if !index_step(&inner.shared).unwrap_or(false) {
+        if write_index(&inner.shared).unwrap_or(false) {
+            bells.merge.ring();
+        } else {
             bells.index.wait();
+        }
+    }
+}
+
+fn merge(inner: &Inner, bells: &Bells) {
+    while !bells.stop.load(Ordering::Acquire) {
+        // What could not be merged is tried again when there is more.
+        if !merge_step(&inner.shared).unwrap_or(false) {
+            bells.merge.wait();
         }
     }
 }

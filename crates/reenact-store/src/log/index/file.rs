@@ -15,7 +15,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::active::{ActiveIndex, BlockPlace, Listed, StreamHead};
-use super::pages::{Pages, PagesOf, doubt};
+use super::pages::{Pages, PagesOf, WINDOW_BYTES, doubt};
 use super::table::Table;
 use crate::chain::ChainHash;
 use crate::disk::{Disk, DiskFile};
@@ -433,10 +433,12 @@ impl IndexFile {
         })
     }
 
-    /// The keys of all streams, in order.
-    pub(in crate::log) fn keys(&self) -> io::Result<Vec<StreamKey>> {
-        let entries =
-            self.read(u64::from(self.head.streams) * STREAM_BYTES as u64, self.head.streams_at())?;
+    /// The keys of some streams, in order, from the one with a number on; none after the last.
+    pub(super) fn keys(&self, first: u64) -> io::Result<Vec<StreamKey>> {
+        let all = u64::from(self.head.streams);
+        let count = (all - first.min(all)).min((WINDOW_BYTES / STREAM_BYTES) as u64);
+        let at = self.head.streams_at() + first * STREAM_BYTES as u64;
+        let entries = self.read(count * STREAM_BYTES as u64, at)?;
         let key = |entry| StreamKey(u128::from_le_bytes(field(entry)));
         Ok(entries.chunks_exact(STREAM_BYTES).map(key).collect())
     }

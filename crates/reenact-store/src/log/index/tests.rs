@@ -1,12 +1,14 @@
 //! How much of an index is read for what is asked.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::run::Last;
 use super::*;
 use crate::chain::ChainHash;
-use crate::disk::{DiskFile, MemoryFile};
+use crate::disk::{Disk, DiskFile, MemoryFile, RealDisk};
 use crate::event::{EventId, StreamId, Timestamp};
 use crate::log::format::LogId;
 
@@ -114,4 +116,31 @@ fn a_list_that_is_read_in_pages_is_read_once() {
     assert!(read <= 16 * u64::from(list.count), "{read} bytes are read of a list of {} events", list.count);
     // Going back, it begins again.
     assert_eq!(opened.events_of(list, 5..7, &mut place).unwrap(), [11, 13]);
+}
+
+#[test]
+fn runs_that_are_larger_than_a_window_are_merged_to_the_bytes_of_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let disk = RealDisk::new(directory.path());
+    let key = |n: u32| (LOG.key(&stream(n)), n % 2);
+    for (of_early, of_late) in
+        [(0..0, 0..1), (0..30_000, 20_000..50_000), (0..5, 0..20_000), (0..20_000, 0..0)]
+    {
+        let mut early: Vec<Last> = of_early.map(key).collect();
+        let mut late: Vec<Last> = of_late.map(|n| (key(n).0, 2 + n % 2)).collect();
+        early.sort_unstable();
+        late.sort_unstable();
+        for (extent, streams) in [((0, 1), &early), ((2, 3), &late)] {
+            std::fs::write(disk.path(&format!("{}", extent.0)), encode_run(LOG, extent, streams)).unwrap();
+        }
+        let open = |extent: (u32, u32)| {
+            let file = RunFile::open(&disk, &format!("{}", extent.0), LOG, extent).unwrap();
+            Streams::of_run(Arc::new(file))
+        };
+        let file = disk.create("merged").unwrap();
+        write_merged(&*file, (LOG, (0, 3)), (open((0, 1)), open((2, 3)))).unwrap();
+        let merged: BTreeMap<_, _> = early.into_iter().chain(late).collect();
+        let expected = encode_run(LOG, (0, 3), &merged.into_iter().collect::<Vec<_>>());
+        assert!(std::fs::read(disk.path("merged")).unwrap() == expected);
+    }
 }
