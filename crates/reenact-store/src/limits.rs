@@ -18,6 +18,8 @@ pub const RECENT_IDS_MAX: usize = 1 << 17;
 pub const READ_EVENTS_MAX: usize = 1_024;
 /// Bytes of payload after which a read gives no further event.
 pub const READ_BYTES_MAX: usize = 4 << 20;
+/// Events that one read looks at before it lets other tasks go first; those that were truncated are passed over.
+pub const READ_LOOKED_AT_MAX: usize = 4_096;
 /// Events that a subscription reads ahead.
 pub const SUBSCRIPTION_PAGE_EVENTS: usize = 256;
 /// Partitions of a store.

@@ -495,7 +495,7 @@ impl EventStore for EventLog {
         after: &'a Checkpoint,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<Event>, ReadError>> {
-        Box::pin(async move { self.inner.shared.read_all(after, limit) })
+        Box::pin(self.inner.shared.read_all(after, limit))
     }
 
     fn subscribe(&self, scope: Scope) -> Subscription {

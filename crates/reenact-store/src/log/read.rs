@@ -4,7 +4,9 @@
 //! then handing over to another thread costs more than reading. A page is bounded, and so is for how long a
 //! thread can be held up when the disk has to be asked.
 
+use std::future::poll_fn;
 use std::sync::{Arc, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use bytes::Bytes;
 use foldhash::HashMap;
@@ -15,7 +17,7 @@ use super::segment::segment_name;
 use super::shared::{Located, PARTITION, Shared, damaged, unavailable};
 use crate::chain::{CanonicalView, ChainHash};
 use crate::event::{Checkpoint, Event, EventId, EventKind, Head, NewEvent, Position, Sequence, StreamId};
-use crate::limits::LOG_ROUTES_MAX;
+use crate::limits::{LOG_ROUTES_MAX, READ_LOOKED_AT_MAX};
 use crate::page::{Page, check_partitions};
 use crate::store::{BoxFuture, Direction, ReadError, Scope};
 use crate::subscription::PageSource;
@@ -37,6 +39,29 @@ pub(super) struct Route {
     stages: Arc<[Stage]>,
     /// How far the last list was read.
     place: Option<ListPlace>,
+}
+
+/// How far events of all streams were read.
+#[derive(Debug)]
+struct Walk {
+    segment: u32,
+    /// The next position.
+    next: u64,
+    /// Events and segments that were looked at without a pause.
+    looked_at: usize,
+}
+
+/// Lets other tasks of the thread go first, whatever runs them.
+async fn let_others_go() {
+    let mut gone = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut gone, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// Records that lie no further apart are read together.
@@ -159,37 +184,48 @@ impl Shared {
         self.routes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Events of all streams, in the order of positions.
-    pub(super) fn read_all(&self, after: &Checkpoint, limit: usize) -> Result<Vec<Event>, ReadError> {
+    /// Events of all streams, in the order of positions. It lets other tasks go first now and then while it passes
+    /// over events that were truncated, of which there may be any number.
+    pub(super) async fn read_all(&self, after: &Checkpoint, limit: usize) -> Result<Vec<Event>, ReadError> {
         check_partitions(after, 1)?;
         let mut page = Page::new(limit);
-        let mut next = after.get(PARTITION).map_or(0, |seen| seen.0.saturating_add(1));
-        let mut segment = self.segment_of(next)?;
-        let truncated = self.state().active.truncations > 0;
-        while page.wants_more() {
-            let located = self.with_index(segment, |index| {
-                let (position, events) = index.extent();
-                let first = next.saturating_sub(position).min(u64::from(events)) as u32;
-                let last = first.saturating_add(page.limit() as u32).min(events);
-                index.locate(&(first..last).collect::<Vec<_>>())
-            })?;
-            if located.is_empty() {
-                if segment >= self.state().active.segment {
-                    break;
-                }
-                segment += 1;
-                continue;
-            }
-            let mut read = Page::new(page.limit());
-            self.load(&mut read, &located, |_, _| true)?;
-            for event in read.into_events() {
-                next = event.position.0 + 1;
-                if page.wants_more() && !(truncated && self.is_truncated(&event)?) {
-                    page.push(event);
-                }
+        let next = after.get(PARTITION).map_or(0, |seen| seen.0.saturating_add(1));
+        let mut walk = Walk { segment: self.segment_of(next)?, next, looked_at: 0 };
+        while page.wants_more() && self.read_some(&mut walk, &mut page)? {
+            if walk.looked_at >= READ_LOOKED_AT_MAX {
+                walk.looked_at = 0;
+                let_others_go().await;
             }
         }
         Ok(page.into_events())
+    }
+
+    /// Reads a part of what follows; whether more may follow.
+    fn read_some(&self, walk: &mut Walk, page: &mut Page) -> Result<bool, ReadError> {
+        let Walk { segment, next, looked_at } = walk;
+        let truncated = self.state().active.truncations > 0;
+        let located = self.with_index(*segment, |index| {
+            let (position, events) = index.extent();
+            let first = next.saturating_sub(position).min(u64::from(events)) as u32;
+            let last = first.saturating_add(page.limit() as u32).min(events);
+            index.locate(&(first..last).collect::<Vec<_>>())
+        })?;
+        // A segment without events is looked at as well.
+        *looked_at += located.len().max(1);
+        if located.is_empty() {
+            let goes_on = *segment < self.state().active.segment;
+            *segment += u32::from(goes_on);
+            return Ok(goes_on);
+        }
+        let mut read = Page::new(page.limit());
+        self.load(&mut read, &located, |_, _| true)?;
+        for event in read.into_events() {
+            *next = event.position.0 + 1;
+            if page.wants_more() && !(truncated && self.is_truncated(&event)?) {
+                page.push(event);
+            }
+        }
+        Ok(true)
     }
 
     pub(super) fn is_truncated(&self, event: &Event) -> Result<bool, ReadError> {
@@ -394,7 +430,7 @@ impl PageSource for Source {
     fn page<'a>(&'a self, scope: &'a Scope, limit: usize) -> BoxFuture<'a, Result<Vec<Event>, ReadError>> {
         Box::pin(async move {
             match scope {
-                Scope::All(after) => self.0.read_all(after, limit),
+                Scope::All(after) => self.0.read_all(after, limit).await,
                 Scope::Stream(stream, from) => self.0.read(stream, *from, Direction::Forward, limit),
             }
         })

@@ -319,7 +319,7 @@ impl EventStore for LogReader {
     ) -> BoxFuture<'a, Result<Vec<Event>, ReadError>> {
         Box::pin(async move {
             self.inner.refresh()?;
-            self.inner.shared.read_all(after, limit)
+            self.inner.shared.read_all(after, limit).await
         })
     }
 
