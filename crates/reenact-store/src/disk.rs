@@ -138,14 +138,23 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
 
 /// Writes a file so that it is there as a whole or not at all, durably, in place of the one that had its name.
 pub(crate) fn replace(disk: &dyn Disk, name: &str, bytes: &[u8]) -> io::Result<()> {
+    replace_with(disk, name, |file| file.write_at(bytes, 0))
+}
+
+/// As [`replace`], of a file that is written bit by bit.
+pub(crate) fn replace_with(
+    disk: &dyn Disk,
+    name: &str,
+    write: impl FnOnce(&dyn DiskFile) -> io::Result<()>,
+) -> io::Result<()> {
     let temporary = format!("{name}.new");
-    let write = || {
+    let make = || {
         let file = disk.create(&temporary)?;
-        file.write_at(bytes, 0)?;
+        write(&*file)?;
         file.sync()?;
         disk.rename(&temporary, name)
     };
-    if let Err(error) = write() {
+    if let Err(error) = make() {
         // Whatever is left of it is removed when the log is opened again if it cannot be now.
         let _left = disk.remove(&temporary);
         return Err(error);

@@ -18,6 +18,8 @@ pub const RECENT_IDS_MAX: usize = 1 << 17;
 pub const READ_EVENTS_MAX: usize = 1_024;
 /// Bytes of payload after which a read gives no further event.
 pub const READ_BYTES_MAX: usize = 4 << 20;
+/// Events that one read looks at before it lets other tasks go first; those that were truncated are passed over.
+pub const READ_LOOKED_AT_MAX: usize = 4_096;
 /// Events that a subscription reads ahead.
 pub const SUBSCRIPTION_PAGE_EVENTS: usize = 256;
 /// Partitions of a store.
@@ -50,7 +52,7 @@ pub const LOG_SEALED_MAX: usize = 2;
 pub const LOG_HEADS_MAX: usize = 32_768;
 /// Segments, and indexes, that a log holds open for reading.
 pub const LOG_FILES_MAX: usize = 64;
-/// Streams whose way through the segments a log remembers: 12 bytes for each segment that has events of one.
+/// Streams whose way through the segments a log remembers: 24 bytes for each segment that has events of one.
 pub const LOG_ROUTES_MAX: usize = 64;
 /// Milliseconds after which somebody who reads a log beside its writer looks for more.
 pub const LOG_FOLLOW_MILLIS: u64 = 50;

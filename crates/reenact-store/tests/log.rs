@@ -597,3 +597,30 @@ async fn two_writes_that_are_damaged_are_no_torn_one() {
     });
     assert!(is_damaged(&opened), "{opened:?}");
 }
+
+#[tokio::test]
+async fn passing_over_many_truncated_events_lets_other_tasks_go() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open_short(directory.path());
+    let (old, new) = (stream("old"), stream("new"));
+    let mut head = None;
+    for _ in 0..24 {
+        head = Some(log.append(&old, Any, events(512)).await.unwrap().last);
+    }
+    log.truncate(&old, head.unwrap().plus(1)).await.unwrap();
+    log.append(&new, Any, events(1)).await.unwrap();
+    let start = Checkpoint::START;
+    let mut read = log.read_all(&start, 100);
+    let mut context = Context::from_waker(Waker::noop());
+    let mut pauses = 0;
+    let found = loop {
+        match read.as_mut().poll(&mut context) {
+            Poll::Ready(found) => break found.unwrap(),
+            Poll::Pending => pauses += 1,
+        }
+    };
+    assert_eq!(pauses, 24 * 512 / limits::READ_LOOKED_AT_MAX);
+    assert_eq!(found.iter().map(|event| &event.stream).collect::<Vec<_>>(), [&new]);
+    let mut all = log.subscribe(Scope::All(Checkpoint::START));
+    assert_eq!(all.next().await.unwrap(), found[0]);
+}

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::Weakness;
-use super::background::{Segments, index_step};
+use super::background::{Segments, write_index};
 use super::batch::{Batch, Request, Target};
 use super::format::{
     BLOCK_HEAD_BYTES, BLOCK_WRITE_MAX, BlockHead, Mark, Place, SegmentHead, block_room, finish_block,
@@ -211,7 +211,7 @@ impl Core {
     fn roll(&mut self) -> Result<(), AppendError> {
         let bytes = self.tail.bytes;
         while self.shared.state().sealed.len() >= LOG_SEALED_MAX {
-            let indexed = index_step(&self.shared);
+            let indexed = write_index(&self.shared);
             indexed.map_err(|error| refusal(bytes as usize, "write an index", &error))?;
         }
         let next = self.tail.segment + 1;

@@ -376,6 +376,8 @@ impl EventLog {
     /// What is to be kept of them cannot be read or written; then nothing is given up, though it may turn out that
     /// something was when the log is opened again.
     pub fn retain(&self, from: Position) -> Result<u32, ReadError> {
+        // Indexes that are removed must not be merged.
+        let _nobody_merges = self.inner.shared.merging();
         // Who appends must not look for streams where segments are being removed.
         let _nobody_appends = self.inner.core();
         retain::retain(&self.inner.shared, from)
@@ -495,7 +497,7 @@ impl EventStore for EventLog {
         after: &'a Checkpoint,
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<Event>, ReadError>> {
-        Box::pin(async move { self.inner.shared.read_all(after, limit) })
+        Box::pin(self.inner.shared.read_all(after, limit))
     }
 
     fn subscribe(&self, scope: Scope) -> Subscription {

@@ -4,24 +4,65 @@
 //! then handing over to another thread costs more than reading. A page is bounded, and so is for how long a
 //! thread can be held up when the disk has to be asked.
 
+use std::future::poll_fn;
 use std::sync::{Arc, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use bytes::Bytes;
 use foldhash::HashMap;
 
 use super::format::{StreamKey, read_record};
-use super::index::StreamHead;
+use super::index::{List, ListPlace, StreamHead};
 use super::segment::segment_name;
 use super::shared::{Located, PARTITION, Shared, damaged, unavailable};
 use crate::chain::{CanonicalView, ChainHash};
 use crate::event::{Checkpoint, Event, EventId, EventKind, Head, NewEvent, Position, Sequence, StreamId};
-use crate::limits::LOG_ROUTES_MAX;
+use crate::limits::{LOG_ROUTES_MAX, READ_LOOKED_AT_MAX};
 use crate::page::{Page, check_partitions};
 use crate::store::{BoxFuture, Direction, ReadError, Scope};
 use crate::subscription::PageSource;
 
-/// Segments that have events of a stream, each with the first of them, in order.
-pub(super) type Route = [(Sequence, u32)];
+/// A segment that has events of a stream.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stage {
+    /// The first of them.
+    pub(super) first: Sequence,
+    pub(super) segment: u32,
+    /// Where they are listed, if that is in a file.
+    pub(super) list: Option<List>,
+}
+
+/// The way of a stream through the segments, for whoever reads on.
+#[derive(Clone, Debug)]
+pub(super) struct Route {
+    /// Segments whose index is in a file, in order.
+    stages: Arc<[Stage]>,
+    /// How far the last list was read.
+    place: Option<ListPlace>,
+}
+
+/// How far events of all streams were read.
+#[derive(Debug)]
+struct Walk {
+    segment: u32,
+    /// The next position.
+    next: u64,
+    /// Events and segments that were looked at without a pause.
+    looked_at: usize,
+}
+
+/// Lets other tasks of the thread go first, whatever runs them.
+async fn let_others_go() {
+    let mut gone = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut gone, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}
 
 /// Records that lie no further apart are read together.
 const GAP_BYTES: u32 = 8 << 10;
@@ -80,93 +121,111 @@ impl Shared {
         (first, last): (Sequence, Sequence),
     ) -> Result<Vec<Located>, ReadError> {
         let key = self.log.key(stream);
-        let route = self.route(stream, head, first)?;
-        let begin = route.partition_point(|(begin, _)| *begin <= first).saturating_sub(1);
+        let (stages, mut place) = self.route((stream, key), head, first)?;
+        let begin = stages.partition_point(|stage| stage.first <= first).saturating_sub(1);
         let mut located = Vec::new();
-        for (_, segment) in route[begin..].iter().take_while(|(begin, _)| *begin <= last) {
-            let part = self.with_index(*segment, |index| index.part((stream, key), (first, last)))?;
-            let lost = || damaged(0, &format!("the index of segment {segment} has lost the stream {stream}"));
-            located.extend(part.ok_or_else(lost)?.1);
+        for stage in stages[begin..].iter().take_while(|stage| stage.first <= last) {
+            let part = self.with_index(stage.segment, |index| {
+                index.part_of((stream, key), stage, (first, last), &mut place)
+            })?;
+            located.extend(part.ok_or_else(|| lost(stream, stage.segment))?);
         }
         if located.len() as u64 != last.0 - first.0 + 1 {
             return Err(damaged(0, &format!("the indexes have lost events of the stream {stream}")));
         }
+        self.remember_route(key, stages, place);
         Ok(located)
     }
 
-    /// The segments that have events of a stream, from one that has the event `first` on. Indexes lead only
-    /// backward, so that the way is remembered for whoever reads on.
-    fn route(&self, stream: &StreamId, head: &StreamHead, first: Sequence) -> Result<Arc<Route>, ReadError> {
-        let key = self.log.key(stream);
-        let nothing = (Sequence::MAX, Sequence::MAX);
-        let known = self.routes().get(&key).cloned().filter(|route| route[0].0 <= first);
+    /// The segments that have events of a stream, from one that has the event `first` on, and how far a list of one
+    /// of them was read. Indexes lead only backward, so that the way is remembered for whoever reads on.
+    fn route(
+        &self,
+        (stream, key): (&StreamId, StreamKey),
+        head: &StreamHead,
+        first: Sequence,
+    ) -> Result<(Vec<Stage>, Option<ListPlace>), ReadError> {
+        let known = self.routes().get(&key).cloned();
+        let known = known.filter(|route| route.stages.first().is_some_and(|stage| stage.first <= first));
+        let end = known.as_ref().and_then(|route| route.stages.last()).map(|stage| stage.segment);
         let mut ahead = Vec::new();
         let mut next = Some(head.segment);
-        while let Some(segment) = next {
-            if let Some((_, last)) = known.as_deref().and_then(|route| route.last())
-                && *last >= segment
-            {
-                break;
-            }
-            let part = self.with_index(segment, |index| index.part((stream, key), nothing))?;
-            let lost = || damaged(0, &format!("the index of segment {segment} has lost the stream {stream}"));
-            let (listed, _) = part.ok_or_else(lost)?;
+        while let Some(segment) = next.filter(|segment| end.is_none_or(|end| *segment > end)) {
+            let listed = self.with_index(segment, |index| index.listed((stream, key)))?;
+            let (listed, list) = listed.ok_or_else(|| lost(stream, segment))?;
             next = listed.before;
             if listed.count > 0 {
-                ahead.push((listed.first(), segment));
+                ahead.push(Stage { first: listed.first(), segment, list });
                 // Without a way that is known, it is not gone further back than is asked for.
                 next = next.filter(|_| known.is_some() || listed.first() > first);
             }
         }
-        let mut route = known.map_or_else(Vec::new, |known| known.to_vec());
-        route.extend(ahead.into_iter().rev());
-        let route: Arc<Route> = route.into();
-        let mut routes = self.routes();
-        if routes.len() >= LOG_ROUTES_MAX {
-            routes.clear();
-        }
-        // One of few segments is found as fast without.
-        if route.len() > 2 {
-            routes.insert(key, Arc::clone(&route));
-        }
-        Ok(route)
+        let (mut stages, place) = known.map_or((Vec::new(), None), |it| (it.stages.to_vec(), it.place));
+        stages.extend(ahead.into_iter().rev());
+        Ok((stages, place))
     }
 
-    pub(super) fn routes(&self) -> MutexGuard<'_, HashMap<StreamKey, Arc<Route>>> {
+    /// Remembers the way of a stream, if it is long, or ends within a list.
+    fn remember_route(&self, key: StreamKey, mut stages: Vec<Stage>, place: Option<ListPlace>) {
+        // Where the index is in memory, it is found as fast without; and the index grows.
+        stages.truncate(stages.iter().take_while(|stage| stage.list.is_some()).count());
+        let place = place.filter(ListPlace::is_within);
+        if stages.len() <= 2 && place.is_none() {
+            return;
+        }
+        let mut routes = self.routes();
+        if routes.len() >= LOG_ROUTES_MAX && !routes.contains_key(&key) {
+            routes.clear();
+        }
+        routes.insert(key, Route { stages: stages.into(), place });
+    }
+
+    pub(super) fn routes(&self) -> MutexGuard<'_, HashMap<StreamKey, Route>> {
         self.routes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Events of all streams, in the order of positions.
-    pub(super) fn read_all(&self, after: &Checkpoint, limit: usize) -> Result<Vec<Event>, ReadError> {
+    /// Events of all streams, in the order of positions. It lets other tasks go first now and then while it passes
+    /// over events that were truncated, of which there may be any number.
+    pub(super) async fn read_all(&self, after: &Checkpoint, limit: usize) -> Result<Vec<Event>, ReadError> {
         check_partitions(after, 1)?;
         let mut page = Page::new(limit);
-        let mut next = after.get(PARTITION).map_or(0, |seen| seen.0.saturating_add(1));
-        let mut segment = self.segment_of(next)?;
-        let truncated = self.state().active.truncations > 0;
-        while page.wants_more() {
-            let located = self.with_index(segment, |index| {
-                let (position, events) = index.extent();
-                let first = next.saturating_sub(position).min(u64::from(events)) as u32;
-                let last = first.saturating_add(page.limit() as u32).min(events);
-                index.locate(&(first..last).collect::<Vec<_>>())
-            })?;
-            if located.is_empty() {
-                if segment >= self.state().active.segment {
-                    break;
-                }
-                segment += 1;
-                continue;
-            }
-            let mut read = Page::new(page.limit());
-            self.load(&mut read, &located, |_, _| true)?;
-            for event in read.into_events() {
-                next = event.position.0 + 1;
-                if page.wants_more() && !(truncated && self.is_truncated(&event)?) {
-                    page.push(event);
-                }
+        let next = after.get(PARTITION).map_or(0, |seen| seen.0.saturating_add(1));
+        let mut walk = Walk { segment: self.segment_of(next)?, next, looked_at: 0 };
+        while page.wants_more() && self.read_some(&mut walk, &mut page)? {
+            if walk.looked_at >= READ_LOOKED_AT_MAX {
+                walk.looked_at = 0;
+                let_others_go().await;
             }
         }
         Ok(page.into_events())
+    }
+
+    /// Reads a part of what follows; whether more may follow.
+    fn read_some(&self, walk: &mut Walk, page: &mut Page) -> Result<bool, ReadError> {
+        let Walk { segment, next, looked_at } = walk;
+        let truncated = self.state().active.truncations > 0;
+        let located = self.with_index(*segment, |index| {
+            let (position, events) = index.extent();
+            let first = next.saturating_sub(position).min(u64::from(events)) as u32;
+            let last = first.saturating_add(page.limit() as u32).min(events);
+            index.locate(&(first..last).collect::<Vec<_>>())
+        })?;
+        // A segment without events is looked at as well.
+        *looked_at += located.len().max(1);
+        if located.is_empty() {
+            let goes_on = *segment < self.state().active.segment;
+            *segment += u32::from(goes_on);
+            return Ok(goes_on);
+        }
+        let mut read = Page::new(page.limit());
+        self.load(&mut read, &located, |_, _| true)?;
+        for event in read.into_events() {
+            *next = event.position.0 + 1;
+            if page.wants_more() && !(truncated && self.is_truncated(&event)?) {
+                page.push(event);
+            }
+        }
+        Ok(true)
     }
 
     pub(super) fn is_truncated(&self, event: &Event) -> Result<bool, ReadError> {
@@ -181,15 +240,19 @@ impl Shared {
         located: &[Located],
         is_it: impl Fn(usize, &Event) -> bool,
     ) -> Result<(), ReadError> {
-        let (mut at, mut names) = (0, None);
+        let (mut at, mut names, mut span_bytes) = (0, None, SpanBytes::default());
         for span in located.chunk_by(near) {
             for part in split(span) {
-                let bytes = self.read_span(part)?;
+                // Its bytes may be many.
+                if !page.wants_more() {
+                    return Ok(());
+                }
+                self.read_span(part, &mut span_bytes)?;
                 for event in part {
                     if !page.wants_more() {
                         return Ok(());
                     }
-                    let event = self.parse(&bytes, event, &mut names)?;
+                    let event = self.parse(span_bytes.from(event), event, &mut names)?;
                     if !is_it(at, &event) {
                         return Err(damaged(event.position.0, "an index leads to another event"));
                     }
@@ -201,22 +264,25 @@ impl Shared {
         Ok(())
     }
 
-    /// What lies from the first to the last of some records, and where it begins.
-    fn read_span(&self, located: &[Located]) -> Result<(u32, Vec<u8>), ReadError> {
+    /// Reads what lies from the first to the last of some records.
+    fn read_span(&self, located: &[Located], span: &mut SpanBytes) -> Result<(), ReadError> {
         let segment = located[0].segment;
         let begin = located.iter().map(|event| event.offset).min().unwrap_or(0);
         let end = located.iter().map(|event| event.end).max().unwrap_or(0).max(begin);
-        let mut bytes = vec![0; (end - begin) as usize];
+        let length = (end - begin) as usize;
+        if span.buffer.len() < length {
+            span.buffer.resize(length, 0);
+        }
+        (span.begin, span.length) = (begin, length);
         let file = self.segment(segment)?;
-        let read = file.read_at(&mut bytes, u64::from(begin));
-        read.map_err(|error| unavailable(&segment_name(segment), &error))?;
-        Ok((begin, bytes))
+        let read = file.read_at(&mut span.buffer[..length], u64::from(begin));
+        read.map_err(|error| unavailable(&segment_name(segment), &error))
     }
 
     /// Makes an event of a record. Names that are those of the event before are shared with it.
     fn parse(
         &self,
-        (begin, bytes): &(u32, Vec<u8>),
+        record: &[u8],
         located: &Located,
         names: &mut Option<(StreamId, EventKind)>,
     ) -> Result<Event, ReadError> {
@@ -224,7 +290,7 @@ impl Shared {
         let at = |reason: &str| {
             damaged(position, &format!("{reason}, at byte {offset} of {}", segment_name(segment)))
         };
-        let body = read_record(self.log, &bytes[(offset - begin) as usize..]).map_err(at)?;
+        let body = read_record(self.log, record).map_err(at)?;
         let view = CanonicalView::read(body).ok_or_else(|| at("an index leads to what is no event"))?;
         let (stream, kind) = match names.take() {
             Some((stream, kind)) if stream.as_str() == view.stream && kind.as_str() == view.kind => {
@@ -238,6 +304,7 @@ impl Shared {
         };
         *names = Some((stream.clone(), kind.clone()));
         let CanonicalView { id, sequence, occurred_at, trace, payload, .. } = view;
+        // A part of what was read together would hold all of it in memory, for as long as the event is kept.
         let event = NewEvent { id, kind, payload: Bytes::copy_from_slice(payload), occurred_at, trace };
         Ok(Event::stored(event, &stream, sequence, (PARTITION, Position(position)), timestamp))
     }
@@ -263,10 +330,11 @@ impl Shared {
                 Some(before) => self.chain_in(stream, before)?,
                 None => ChainHash::START,
             };
+            let mut span = SpanBytes::default();
             for part in split(&located) {
-                let bytes = self.read_span(part)?;
+                self.read_span(part, &mut span)?;
                 for event in part {
-                    let body = read_record(self.log, &bytes.1[(event.offset - bytes.0) as usize..]);
+                    let body = read_record(self.log, span.from(event));
                     chain = chain.then_canonical(body.map_err(|reason| damaged(event.position, reason))?);
                 }
             }
@@ -315,6 +383,26 @@ impl Shared {
     }
 }
 
+fn lost(stream: &StreamId, segment: u32) -> ReadError {
+    damaged(0, &format!("the index of segment {segment} has lost the stream {stream}"))
+}
+
+/// What lies from one record to another. The buffer is used again and again.
+#[derive(Debug, Default)]
+struct SpanBytes {
+    buffer: Vec<u8>,
+    /// Where it begins in the segment.
+    begin: u32,
+    length: usize,
+}
+
+impl SpanBytes {
+    /// From the begin of a record on.
+    fn from(&self, event: &Located) -> &[u8] {
+        self.buffer[..self.length].get((event.offset - self.begin) as usize..).unwrap_or_default()
+    }
+}
+
 fn near(a: &Located, b: &Located) -> bool {
     a.segment == b.segment
         && (b.offset.saturating_sub(a.end) <= GAP_BYTES && a.offset < b.offset
@@ -342,7 +430,7 @@ impl PageSource for Source {
     fn page<'a>(&'a self, scope: &'a Scope, limit: usize) -> BoxFuture<'a, Result<Vec<Event>, ReadError>> {
         Box::pin(async move {
             match scope {
-                Scope::All(after) => self.0.read_all(after, limit),
+                Scope::All(after) => self.0.read_all(after, limit).await,
                 Scope::Stream(stream, from) => self.0.read(stream, *from, Direction::Forward, limit),
             }
         })

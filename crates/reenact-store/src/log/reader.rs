@@ -257,7 +257,7 @@ impl Follower {
             let Some(index) = self.shared.state().sealed.front().cloned() else { return };
             let segment = index.segment;
             let name = index_name(segment);
-            if IndexFile::open(&*self.shared.disk, &name, self.shared.log, false).is_err() {
+            if IndexFile::open(&*self.shared.disk, &name, self.shared.log, segment).is_err() {
                 return;
             }
             self.shared.remember(&index);
@@ -317,7 +317,7 @@ impl EventStore for LogReader {
     ) -> BoxFuture<'a, Result<Vec<Event>, ReadError>> {
         Box::pin(async move {
             self.inner.refresh()?;
-            self.inner.shared.read_all(after, limit)
+            self.inner.shared.read_all(after, limit).await
         })
     }
 

@@ -209,8 +209,10 @@ impl Opening<'_> {
     fn anchors(&self) -> Result<Option<Arc<IndexFile>>, OpenError> {
         let Some(crc) = self.mark.anchors else { return Ok(None) };
         let name = anchors_name(self.mark.first);
-        match IndexFile::open(&**self.disk, &name, self.mark.log, true) {
-            Ok(anchors) if anchors.crc == crc => Ok(Some(Arc::new(anchors))),
+        let anchors = IndexFile::open(&**self.disk, &name, self.mark.log, self.mark.first);
+        // It is evidence, and so is read through at once.
+        match anchors.and_then(|anchors| Ok((anchors.check()?, anchors))) {
+            Ok((found, anchors)) if found == crc => Ok(Some(Arc::new(anchors))),
             Ok(_) => Err(self.damaged(&name, 0, "it is not the one that the mark names")),
             Err(error) => Err(self.damaged(&name, 0, error.to_string())),
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::background::index_step;
+use super::background::write_index;
 use super::format::StreamKey;
 use super::index::{IndexFile, StreamHead, encode_anchors};
 use super::segment::{anchors_name, index_name, run_name, segment_name};
@@ -15,7 +15,7 @@ use crate::store::ReadError;
 /// Gives up the segments whose events all come before a position; how many. Where their streams stood is kept in a
 /// file of anchors, to which the mark is bound, before anything is removed.
 pub(super) fn retain(shared: &Shared, from: Position) -> Result<u32, ReadError> {
-    while index_step(shared).map_err(|error| unavailable("an index", &error))? {}
+    while write_index(shared).map_err(|error| unavailable("an index", &error))? {}
     // The log never ends before its first segment, also not by the mark.
     shared.advance_mark(None).map_err(|error| unavailable("the mark", &error))?;
     let first = shared.state().first;
@@ -28,9 +28,10 @@ pub(super) fn retain(shared: &Shared, from: Position) -> Result<u32, ReadError> 
     let name = anchors_name(kept);
     let bytes = encode_anchors(shared.log, kept, truncations, &heads);
     let written = replace(&*shared.disk, &name, &bytes);
-    let anchors = written.and_then(|()| IndexFile::open(&*shared.disk, &name, shared.log, true));
-    let anchors = anchors.map_err(|error| unavailable(&name, &error))?;
-    let marked = shared.advance_mark(Some((kept, anchors.crc)));
+    let anchors = written.and_then(|()| IndexFile::open(&*shared.disk, &name, shared.log, kept));
+    let checked = anchors.and_then(|anchors| Ok((anchors.check()?, anchors)));
+    let (crc, anchors) = checked.map_err(|error| unavailable(&name, &error))?;
+    let marked = shared.advance_mark(Some((kept, crc)));
     marked.map_err(|error| unavailable("the mark", &error))?;
     let runs: Vec<Run> = {
         let mut state = shared.state_mut();
@@ -59,9 +60,9 @@ fn heads_before(
     (first, kept): (u32, u32),
 ) -> Result<BTreeMap<StreamKey, StreamHead>, ReadError> {
     let mut heads = BTreeMap::new();
-    let mut add = |index: &IndexFile, name: &str| {
+    let mut add = |index: &IndexFile| {
         for entry in index.streams() {
-            let (key, found) = entry.map_err(|error| unavailable(name, &error))?;
+            let (key, found) = entry?;
             let head = found.listed.head;
             let (first, anchor) = (head.sequence.plus(1), head.chain);
             heads.insert(key, StreamHead { first, anchor, ..head });
@@ -70,10 +71,10 @@ fn heads_before(
     };
     let anchors = shared.state().anchors.clone();
     if let Some(anchors) = anchors {
-        add(&anchors, "the anchors")?;
+        add(&anchors).map_err(|error| unavailable("the anchors", &error))?;
     }
     for segment in first..kept {
-        add(&*shared.index(segment)?, &index_name(segment))?;
+        shared.in_file(segment, &mut add)?;
     }
     Ok(heads)
 }

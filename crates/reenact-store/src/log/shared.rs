@@ -2,6 +2,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::io;
+use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -9,9 +10,9 @@ use foldhash::HashMap;
 
 use super::fold::{Fold, FoldError};
 use super::format::{LogId, Mark, Place, SegmentHead, StreamKey};
-use super::index::{ActiveIndex, Found, IndexFile, Listed, RunFile, StreamHead, encode};
-use super::read::Route;
-use super::segment::{MARK, Scanner, index_name, segment_name};
+use super::index::{ActiveIndex, Found, IndexFile, List, ListPlace, Listed, RunFile, StreamHead, encode};
+use super::read::{Route, Stage};
+use super::segment::{MARK, Scanner, index_name, run_name, segment_name};
 use crate::chain::ChainHash;
 use crate::disk::{Access, Disk, DiskFile, MemoryFile, PAGE_BYTES, replace};
 use crate::event::{PartitionId, Position, Sequence, StreamId, Timestamp};
@@ -34,6 +35,10 @@ pub(super) struct Run {
 }
 
 impl Run {
+    pub(super) fn extent(&self) -> (u32, u32) {
+        (self.first, self.last)
+    }
+
     pub(super) fn length(&self) -> u32 {
         self.last - self.first + 1
     }
@@ -90,13 +95,14 @@ impl HeadCache {
     }
 }
 
-/// Files that are open, and indexes that were read through.
+/// Files that are open.
 #[derive(Debug, Default)]
 struct Files {
     segments: HashMap<u32, Arc<dyn DiskFile>>,
     indexes: HashMap<u32, Arc<IndexFile>>,
     /// Indexes that could not be put into a file. They are kept, as others may rest on them.
     made: HashMap<u32, Arc<IndexFile>>,
+    /// Indexes that were read through because others were made again that may rest on them.
     checked: HashSet<u32>,
 }
 
@@ -122,6 +128,7 @@ pub(super) struct Shared {
     heads: Mutex<HeadCache>,
     files: Mutex<Files>,
     indexing: Mutex<()>,
+    merging: Mutex<()>,
     /// The mark as it is on the disk.
     mark: Mutex<Mark>,
     /// How far it says that the log reaches, for who must not wait until one is written.
@@ -129,7 +136,7 @@ pub(super) struct Shared {
     /// Held by whoever writes an index that was made again.
     rebuilding: Mutex<()>,
     /// The way of streams that were read through the segments.
-    pub(super) routes: Mutex<HashMap<StreamKey, Arc<Route>>>,
+    pub(super) routes: Mutex<HashMap<StreamKey, Route>>,
     /// The failure after which nothing is written any more.
     pub(super) poison: OnceLock<String>,
     /// Indexes that had to be made again.
@@ -148,6 +155,7 @@ impl Shared {
             heads: Mutex::default(),
             files: Mutex::default(),
             indexing: Mutex::default(),
+            merging: Mutex::default(),
             rebuilding: Mutex::default(),
             routes: Mutex::default(),
             poison: OnceLock::new(),
@@ -202,6 +210,11 @@ impl Shared {
     /// Held by whoever writes indexes.
     pub(super) fn indexing(&self) -> MutexGuard<'_, ()> {
         self.indexing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Held by whoever merges runs. It is taken before any other lock.
+    pub(super) fn merging(&self) -> MutexGuard<'_, ()> {
+        self.merging.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn files(&self) -> MutexGuard<'_, Files> {
@@ -312,12 +325,15 @@ impl Shared {
         (first, limit): (u32, u32),
     ) -> Result<Option<StreamHead>, ReadError> {
         for run in runs.iter().rev().filter(|run| run.first < limit) {
-            let segments = match &run.file {
-                Some(file) if run.last < limit => {
-                    let found = file.find(key).map_err(|error| unavailable("a run of indexes", &error))?;
-                    found.map_or(0..0, |segment| segment..segment + 1)
+            let all = run.first..(run.last + 1).min(limit);
+            let segments = match run.file.as_ref().filter(|_| run.last < limit).map(|file| file.find(key)) {
+                Some(Ok(found)) => found.map_or(0..0, |segment| segment..segment + 1),
+                Some(Err(error)) if is_doubt(&error) => {
+                    self.give_up_run(run);
+                    all
                 }
-                _ => run.first..(run.last + 1).min(limit),
+                Some(Err(error)) => return Err(unavailable("a run of indexes", &error)),
+                None => all,
             };
             for segment in segments.rev().filter(|segment| *segment >= first) {
                 if let Some(found) = self.find_in_segment(key, segment)? {
@@ -328,9 +344,26 @@ impl Shared {
         Ok(None)
     }
 
+    /// Takes a run that was found damaged apart. What it said is in the indexes of its segments, which are merged
+    /// again.
+    pub(super) fn give_up_run(&self, run: &Run) {
+        let extent = (run.first, run.last);
+        let mut state = self.state_mut();
+        let at = state.runs.iter().position(|other| other.file.is_some() && other.extent() == extent);
+        let Some(at) = at else { return };
+        let segments = run.first.max(state.first)..=run.last;
+        let singles = segments.map(|segment| Run { first: segment, last: segment, file: None });
+        state.runs.splice(at..=at, singles);
+        drop(state);
+        self.note_rebuilt();
+        if self.writable {
+            // If it is left, it is replaced by the run that is merged again, or found damaged again.
+            let _left = self.disk.remove(&run_name(extent));
+        }
+    }
+
     fn find_in_segment(&self, key: StreamKey, segment: u32) -> Result<Option<Found>, ReadError> {
-        let index = self.index(segment)?;
-        index.find(key).map_err(|error| unavailable(&index_name(segment), &error))
+        self.in_file(segment, |index| index.find(key))
     }
 
     /// Keeps in mind where the streams of a segment stand, before its index leaves the memory; until it has, it goes
@@ -378,15 +411,15 @@ impl Shared {
 
     /// The index of a segment that is full. One that is missing or damaged is made again.
     pub(super) fn index(&self, segment: u32) -> Result<Arc<IndexFile>, ReadError> {
-        let check = {
+        {
             let files = self.files();
-            if let Some(index) = files.indexes.get(&segment).or_else(|| files.made.get(&segment)) {
+            // One that was made again is there because that in the file is not to be trusted.
+            if let Some(index) = files.made.get(&segment).or_else(|| files.indexes.get(&segment)) {
                 return Ok(Arc::clone(index));
             }
-            !files.checked.contains(&segment)
-        };
+        }
         let name = index_name(segment);
-        match IndexFile::open(&*self.disk, &name, self.log, check) {
+        match IndexFile::open(&*self.disk, &name, self.log, segment) {
             Ok(index) if self.is_index_of(&index, segment)? => Ok(self.keep(segment, index)),
             Err(error) if !is_doubt(&error) => Err(unavailable(&name, &error)),
             _ => self.rebuild(segment),
@@ -396,7 +429,6 @@ impl Shared {
     fn keep(&self, segment: u32, index: IndexFile) -> Arc<IndexFile> {
         let (index, mut files) = (Arc::new(index), self.files());
         make_room(&mut files.indexes);
-        files.checked.insert(segment);
         files.indexes.insert(segment, Arc::clone(&index));
         index
     }
@@ -413,13 +445,19 @@ impl Shared {
         self.rebuild_one(segment)
     }
 
-    /// Whether there is an index of a full segment, at first sight.
+    /// Whether there is a whole index of a full segment. Without reading all of it, each might be found damaged only
+    /// while the one after it is made, one within the other.
     fn has_index(&self, segment: u32) -> bool {
         let known = {
             let files = self.files();
-            files.indexes.contains_key(&segment) || files.made.contains_key(&segment)
+            files.checked.contains(&segment) || files.made.contains_key(&segment)
         };
-        known || IndexFile::open(&*self.disk, &index_name(segment), self.log, false).is_ok()
+        let check = || IndexFile::open(&*self.disk, &index_name(segment), self.log, segment)?.check();
+        let whole = known || check().is_ok();
+        if whole {
+            self.files().checked.insert(segment);
+        }
+        whole
     }
 
     fn rebuild_one(&self, segment: u32) -> Result<Arc<IndexFile>, ReadError> {
@@ -429,11 +467,11 @@ impl Shared {
         // Only one at a time writes; a disk that is full keeps nobody from reading.
         if let Some(_alone) = self.rebuilding.try_lock().ok().filter(|_| self.writable)
             && replace(&*self.disk, &name, &bytes).is_ok()
-            && let Ok(index) = IndexFile::open(&*self.disk, &name, self.log, true)
+            && let Ok(index) = IndexFile::open(&*self.disk, &name, self.log, segment)
         {
             return Ok(self.keep(segment, index));
         }
-        let index = IndexFile::read_from(Arc::new(MemoryFile(bytes)), self.log, true);
+        let index = IndexFile::read_from(Arc::new(MemoryFile(bytes)), self.log, segment);
         let index = Arc::new(index.map_err(|error| unavailable(&name, &error))?);
         self.files().made.insert(segment, Arc::clone(&index));
         Ok(index)
@@ -496,19 +534,31 @@ impl Shared {
         self.with_index(segment - 1, |index| Ok(index.truncations()))
     }
 
-    /// Looks into the index of a segment, wherever it is.
+    /// Looks into the index of a segment, wherever it is; twice, if what is read first turns out to be damaged.
     pub(super) fn with_index<T>(
         &self,
         segment: u32,
-        look: impl FnOnce(AnyIndex<'_>) -> io::Result<T>,
+        mut look: impl FnMut(AnyIndex<'_>) -> io::Result<T>,
     ) -> Result<T, ReadError> {
         let state = self.state();
-        let looked = if let Some(index) = state.in_memory(segment) {
-            look(AnyIndex::Memory(index))
-        } else {
-            drop(state);
-            look(AnyIndex::File(&*self.index(segment)?))
-        };
+        if let Some(index) = state.in_memory(segment) {
+            return look(AnyIndex::Memory(index)).map_err(|error| unavailable(&index_name(segment), &error));
+        }
+        drop(state);
+        self.in_file(segment, |index| look(AnyIndex::File(index)))
+    }
+
+    /// Looks into the index of a segment that is in a file. One that is found damaged is made again, and looked into
+    /// once more.
+    pub(super) fn in_file<T>(
+        &self,
+        segment: u32,
+        mut look: impl FnMut(&IndexFile) -> io::Result<T>,
+    ) -> Result<T, ReadError> {
+        let mut looked = look(&*self.index(segment)?);
+        if looked.as_ref().is_err_and(is_doubt) {
+            looked = look(&*self.rebuild(segment)?);
+        }
         looked.map_err(|error| unavailable(&index_name(segment), &error))
     }
 
@@ -573,23 +623,44 @@ impl AnyIndex<'_> {
         (stream, key): (&StreamId, StreamKey),
         (first, last): (Sequence, Sequence),
     ) -> io::Result<Option<(Listed, Vec<Located>)>> {
-        let (listed, events) = match self {
-            Self::Memory(index) => match index.get(stream.as_str()) {
-                Some(listed) => (listed, index.events_of(stream.as_str(), first, span(&listed, first, last))),
-                None => return Ok(None),
-            },
-            Self::File(index) => match index.find(key)? {
-                Some(found) => {
-                    let count = span(&found.listed, first, last);
-                    (
-                        found.listed,
-                        if count == 0 { Vec::new() } else { index.events_of(&found, first, count)? },
-                    )
-                }
-                None => return Ok(None),
+        let Some((listed, list)) = self.listed((stream, key))? else { return Ok(None) };
+        let range = span(&listed, first, last);
+        let events = match self {
+            _ if range.is_empty() => Vec::new(),
+            Self::Memory(index) => index.events_of(stream.as_str(), first, range.len()),
+            Self::File(index) => match list {
+                Some(list) => index.events_of(list, range, &mut None)?,
+                None => Vec::new(),
             },
         };
         Ok(Some((listed, self.locate(&events)?)))
+    }
+
+    /// What it says of a stream, and where its list is, if that is in a file.
+    pub(super) fn listed(
+        &self,
+        (stream, key): (&StreamId, StreamKey),
+    ) -> io::Result<Option<(Listed, Option<List>)>> {
+        Ok(match self {
+            Self::Memory(index) => index.get(stream.as_str()).map(|listed| (listed, None)),
+            Self::File(index) => index.find(key)?.map(|found| (found.listed, Some(found.list()))),
+        })
+    }
+
+    /// As [`part`](Self::part), of a stream of which it is known where its list begins, if that is in a file.
+    pub(super) fn part_of(
+        &self,
+        (stream, key): (&StreamId, StreamKey),
+        stage: &Stage,
+        (first, last): (Sequence, Sequence),
+        place: &mut Option<ListPlace>,
+    ) -> io::Result<Option<Vec<Located>>> {
+        let (Self::File(index), Some(list)) = (self, stage.list) else {
+            return Ok(self.part((stream, key), (first, last))?.map(|(_, located)| located));
+        };
+        let after = |sequence: u64| sequence.saturating_sub(stage.first.0).min(u64::from(list.count)) as u32;
+        let events = index.events_of(list, after(first.0)..after(last.0.saturating_add(1)), place)?;
+        self.locate(&events).map(Some)
     }
 
     /// Where events lie, which are counted from the segment's first.
@@ -620,11 +691,15 @@ impl AnyIndex<'_> {
     }
 }
 
-/// How many events of a stream from `first` to `last` are in a segment, counted from the first that is.
-fn span(listed: &Listed, first: Sequence, last: Sequence) -> usize {
+/// Which events of a stream from `first` to `last` are in a segment, counted from the first that is.
+fn span(listed: &Listed, first: Sequence, last: Sequence) -> Range<u32> {
     let begin = first.max(listed.first());
     let end = last.min(listed.head.sequence);
-    if listed.count == 0 || begin > end { 0 } else { (end.0 - begin.0 + 1) as usize }
+    if listed.count == 0 || begin > end {
+        return 0..0;
+    }
+    let after = |sequence: Sequence| (sequence.0 - listed.first().0) as u32;
+    after(begin)..after(end) + 1
 }
 
 /// A place in 64 bits: blocks begin with a page, and segments have fewer than 2^32 of them.

@@ -171,32 +171,28 @@ impl Counted {
 
 /// Adds what a segment has of each stream.
 fn count(shared: &Shared, segment: u32, streams: &mut HashMap<StreamKey, Counted>) -> Result<(), ReadError> {
-    shared.with_index(segment, |index| {
-        let mut add = |key: StreamKey, listed: Listed| {
-            let head = listed.head;
-            let counted = streams.entry(key).or_insert(Counted { events: 0, head, segment });
-            counted.events += u64::from(listed.count);
-            counted.head = head;
-            if listed.count > 0 {
-                counted.segment = segment;
-            }
-        };
-        match index {
-            AnyIndex::Memory(index) => {
-                for (stream, _) in index.heads() {
-                    let listed = index.get(stream.as_str()).expect("it lists the streams whose heads it has");
-                    add(shared.log.key(stream), listed);
-                }
-            }
-            AnyIndex::File(index) => {
-                for entry in index.streams() {
-                    let (key, found) = entry?;
-                    add(key, found.listed);
-                }
-            }
+    let all: Vec<(StreamKey, Listed)> = shared.with_index(segment, |index| match index {
+        AnyIndex::Memory(index) => {
+            let listed = |stream: &StreamId| {
+                let listed = index.get(stream.as_str()).expect("it lists the streams whose heads it has");
+                (shared.log.key(stream), listed)
+            };
+            Ok(index.heads().map(|(stream, _)| listed(stream)).collect())
         }
-        Ok(())
-    })
+        AnyIndex::File(index) => {
+            index.streams().map(|entry| entry.map(|(key, found)| (key, found.listed))).collect()
+        }
+    })?;
+    for (key, listed) in all {
+        let head = listed.head;
+        let counted = streams.entry(key).or_insert(Counted { events: 0, head, segment });
+        counted.events += u64::from(listed.count);
+        counted.head = head;
+        if listed.count > 0 {
+            counted.segment = segment;
+        }
+    }
+    Ok(())
 }
 
 fn first_event(shared: &Shared, segment: u32) -> Result<Option<Located>, ReadError> {
@@ -227,7 +223,7 @@ fn name_of(shared: &Shared, key: StreamKey, segment: u32) -> Result<StreamId, Re
         }
         AnyIndex::File(file) => {
             let found = file.find(key)?;
-            let event = found.map(|found| file.events_of(&found, Sequence::FIRST, 1)).transpose()?;
+            let event = found.map(|found| file.events_of(found.list(), 0..1, &mut None)).transpose()?;
             Ok(Ok(AnyIndex::File(file).locate(&event.unwrap_or_default())?.first().copied()))
         }
     })?;

@@ -1,5 +1,5 @@
 //! The log's threads: one commits what those who append do not commit themselves, one prepares segments, one writes
-//! indexes.
+//! indexes, one merges runs.
 
 use std::future::poll_fn;
 use std::io;
@@ -9,7 +9,7 @@ use std::task::{Poll, Waker};
 use std::thread::{self, JoinHandle};
 
 use super::Inner;
-use super::background::index_step;
+use super::background::{merge_step, write_index};
 
 /// Appends in a block up to which those who append commit themselves. With more of them it costs less to wake the log's
 /// thread than to let one of theirs wait for the disk.
@@ -45,6 +45,7 @@ struct Bells {
     commit: Bell,
     prepare: Bell,
     index: Bell,
+    merge: Bell,
     stop: AtomicBool,
     /// How many were answered with the last block.
     company: AtomicUsize,
@@ -64,8 +65,8 @@ pub(super) struct Threads {
 impl Threads {
     pub(super) fn start(inner: &Arc<Inner>) -> io::Result<Self> {
         let mut threads = Self { bells: Arc::default(), handles: Vec::new() };
-        let works: [(&str, Work); 3] =
-            [("log-commit", commit), ("log-prepare", prepare), ("log-index", index)];
+        let works: [(&str, Work); 4] =
+            [("log-commit", commit), ("log-prepare", prepare), ("log-index", index), ("log-merge", merge)];
         for (name, work) in works {
             let (inner, bells) = (Arc::clone(inner), Arc::clone(&threads.bells));
             let thread = thread::Builder::new().name(name.into()).spawn(move || work(&inner, &bells));
@@ -79,13 +80,14 @@ impl Threads {
             }
         }
         threads.bells.index.ring();
+        threads.bells.merge.ring();
         Ok(threads)
     }
 
     /// Ends the threads; an error if one has panicked.
     pub(super) fn stop(self) -> Result<(), ()> {
         self.bells.stop.store(true, Ordering::Release);
-        for bell in [&self.bells.commit, &self.bells.prepare, &self.bells.index] {
+        for bell in [&self.bells.commit, &self.bells.prepare, &self.bells.index, &self.bells.merge] {
             bell.ring();
         }
         let joined = self.handles.into_iter().map(JoinHandle::join);
@@ -200,8 +202,19 @@ fn prepare(inner: &Inner, bells: &Bells) {
 fn index(inner: &Inner, bells: &Bells) {
     while !bells.stop.load(Ordering::Acquire) {
         // What could not be written stays in memory, and is tried again after the next commit.
-        if !index_step(&inner.shared).unwrap_or(false) {
+        if write_index(&inner.shared).unwrap_or(false) {
+            bells.merge.ring();
+        } else {
             bells.index.wait();
+        }
+    }
+}
+
+fn merge(inner: &Inner, bells: &Bells) {
+    while !bells.stop.load(Ordering::Acquire) {
+        // What could not be merged is tried again when there is more.
+        if !merge_step(&inner.shared).unwrap_or(false) {
+            bells.merge.wait();
         }
     }
 }

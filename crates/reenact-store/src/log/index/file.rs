@@ -2,33 +2,35 @@
 //! streams whose segments were given up. See `docs/spec/event-log.md`.
 //!
 //! ```text
-//! head │ offsets of records │ blocks │ streams, sorted by key │ anchors │ lists │ checksum
+//! head │ offsets of records │ blocks │ streams, sorted by key │ anchors │ lists
 //! ```
 //!
-//! Nothing of it is held in memory: it is read through once when it is opened, against its checksum, and then
-//! in places.
+//! Nothing of it is held in memory: it is read in places, whose pages have checksums of their own.
 
 use std::collections::BTreeMap;
 use std::io;
+use std::ops::Range;
 use std::sync::Arc;
 
-use crc32c::{crc32c, crc32c_append};
 use uuid::Uuid;
 
 use super::active::{ActiveIndex, BlockPlace, Listed, StreamHead};
+use super::pages::{Pages, PagesOf, WINDOW_BYTES, doubt};
 use super::table::Table;
 use crate::chain::ChainHash;
-use crate::disk::{Access, Disk, DiskFile};
-use crate::event::{EventId, Sequence, Timestamp};
-use crate::log::format::{LogId, StreamKey, VERSION, begin, end_with_crc, take, take_u32, take_u64};
+use crate::disk::{Disk, DiskFile};
+use crate::event::{EventId, Sequence};
+use crate::log::format::{LogId, StreamKey, VERSION, begin, take, take_u32, take_u64};
 
 const MAGIC: [u8; 8] = *b"\x89REENI\r\n";
 const HEAD_BYTES: usize = 80;
-const BLOCK_BYTES: usize = 16;
+pub(super) const BLOCK_BYTES: usize = 16;
 const STREAM_BYTES: usize = 96;
 const NO_SEGMENT: u32 = u32::MAX;
 const KEY_BYTES: usize = 16;
 const ANCHOR_BYTES: usize = 32;
+/// Bytes of the longest number in a list.
+const VARINT_BYTES_MAX: u64 = 5;
 
 /// What stands at the begin of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +40,7 @@ pub(in crate::log) struct IndexHead {
     /// The position of its first event.
     pub(in crate::log) position: u64,
     pub(in crate::log) events: u32,
-    blocks: u32,
+    pub(super) blocks: u32,
     streams: u32,
     /// Where the segment's last block ends.
     pub(in crate::log) end: u64,
@@ -87,7 +89,7 @@ impl IndexHead {
         })
     }
 
-    fn blocks_at(&self) -> u64 {
+    pub(super) fn blocks_at(&self) -> u64 {
         HEAD_BYTES as u64 + u64::from(self.events) * 4
     }
 
@@ -104,7 +106,7 @@ impl IndexHead {
     }
 
     fn bytes(&self) -> u64 {
-        self.lists_at() + u64::from(self.lists) + 4
+        self.lists_at() + u64::from(self.lists)
     }
 }
 
@@ -157,12 +159,16 @@ impl Streams {
         out.extend_from_slice(&self.entries);
         out.extend_from_slice(&self.anchors);
         out.extend_from_slice(&self.lists);
-        end_with_crc(out)
+        out
     }
 }
 
 /// The file of a segment's index.
 pub(in crate::log) fn encode(log: LogId, index: &ActiveIndex) -> Vec<u8> {
+    PagesOf::segment(log, index.segment).write(0, &content(log, index))
+}
+
+fn content(log: LogId, index: &ActiveIndex) -> Vec<u8> {
     let mut sorted: Vec<_> =
         index.streams.iter().map(|(stream, entry)| (log.key(stream), stream, entry)).collect();
     sorted.sort_unstable_by_key(|(key, ..)| *key);
@@ -210,7 +216,7 @@ pub(in crate::log) fn encode_anchors(
         anchors: 0,
         lists: 0,
     };
-    streams.finish(log, head, &[], &[])
+    PagesOf::segment(log, segment).write(0, &streams.finish(log, head, &[], &[]))
 }
 
 fn write_varint(mut value: u32, out: &mut Vec<u8>) {
@@ -234,10 +240,6 @@ fn read_varint(rest: &mut &[u8]) -> Option<u32> {
     None
 }
 
-fn doubt(reason: &'static str) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, reason)
-}
-
 /// A stream as it stands in an index file.
 #[derive(Clone, Copy, Debug)]
 pub(in crate::log) struct Found {
@@ -245,51 +247,78 @@ pub(in crate::log) struct Found {
     list_at: u32,
 }
 
+impl Found {
+    pub(in crate::log) fn list(&self) -> List {
+        List { at: self.list_at, count: self.listed.count }
+    }
+}
+
+/// The list of a stream's events in an index file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::log) struct List {
+    /// Where it begins among the lists.
+    at: u32,
+    pub(in crate::log) count: u32,
+}
+
+/// How far a list was read: its numbers are differences, so that one can only be read after those before it.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::log) struct ListPlace {
+    segment: u32,
+    list: List,
+    /// How many of its events come before.
+    events: u32,
+    /// Where the next begins among the lists.
+    at: u32,
+    /// The event before it.
+    last: u32,
+}
+
 /// An index in a file, open.
 #[derive(Debug)]
 pub(in crate::log) struct IndexFile {
-    file: Arc<dyn DiskFile>,
+    pages: Pages,
     pub(in crate::log) head: IndexHead,
-    /// The checksum of the whole file.
-    pub(in crate::log) crc: u32,
 }
 
 impl IndexFile {
-    /// Opens an index and, unless it was done before, reads it through against its checksum.
+    /// Opens the index of a segment, or anchors. Whatever is read of it is checked then; `InvalidData` says that it
+    /// must not be trusted.
     ///
     /// # Errors
     /// `NotFound`, or `InvalidData` for a file that must not be trusted; or it cannot be read.
-    pub(in crate::log) fn open(disk: &dyn Disk, name: &str, log: LogId, check: bool) -> io::Result<Self> {
-        Self::read_from(disk.open(name, Access::Read)?, log, check)
+    pub(in crate::log) fn open(disk: &dyn Disk, name: &str, log: LogId, segment: u32) -> io::Result<Self> {
+        Self::new(Pages::open(disk, name, PagesOf::segment(log, segment))?)
     }
 
     /// As [`open`](Self::open), of a file that is open.
-    pub(in crate::log) fn read_from(file: Arc<dyn DiskFile>, log: LogId, check: bool) -> io::Result<Self> {
-        let mut bytes = [0; HEAD_BYTES];
-        file.read_at(&mut bytes, 0).map_err(cut)?;
-        let head = IndexHead::read(log, &bytes).ok_or_else(|| doubt("it is no index of this log"))?;
-        if file.bytes()? != head.bytes() {
-            return Err(doubt("it has another length"));
-        }
-        let mut crc = [0; 4];
-        file.read_at(&mut crc, head.bytes() - 4).map_err(cut)?;
-        let crc = u32::from_le_bytes(crc);
-        if check && checksum(&*file, head.bytes() - 4)? != crc {
-            return Err(doubt("its checksum is wrong"));
-        }
-        Ok(Self { file, head, crc })
+    pub(in crate::log) fn read_from(file: Arc<dyn DiskFile>, log: LogId, segment: u32) -> io::Result<Self> {
+        Self::new(Pages::read_from(file, PagesOf::segment(log, segment))?)
     }
 
-    fn read(&self, bytes: u64, offset: u64) -> io::Result<Vec<u8>> {
-        let mut out = vec![0; bytes as usize];
-        self.file.read_at(&mut out, offset)?;
-        Ok(out)
+    fn new(pages: Pages) -> io::Result<Self> {
+        let head = pages.read(HEAD_BYTES as u64, 0)?;
+        let head = IndexHead::read(pages.of.log, &head).filter(|head| head.segment == pages.of.first);
+        let head = head.ok_or_else(|| doubt("it is no index of this log"))?;
+        if pages.bytes != head.bytes() {
+            return Err(doubt("it has another length"));
+        }
+        Ok(Self { pages, head })
+    }
+
+    /// Reads all of it; the checksum of its content.
+    pub(in crate::log) fn check(&self) -> io::Result<u32> {
+        self.pages.check()
+    }
+
+    pub(super) fn read(&self, bytes: u64, offset: u64) -> io::Result<Vec<u8>> {
+        self.pages.read(bytes, offset)
     }
 
     /// What it says of a stream.
     pub(in crate::log) fn find(&self, key: StreamKey) -> io::Result<Option<Found>> {
         let table =
-            Table::new(&*self.file, self.head.streams_at(), u64::from(self.head.streams), STREAM_BYTES);
+            Table::new(&self.pages, self.head.streams_at(), u64::from(self.head.streams), STREAM_BYTES);
         table.find(key)?.map(|entry| self.entry(&entry)).transpose()
     }
 
@@ -315,28 +344,34 @@ impl IndexFile {
         Ok(found)
     }
 
-    /// The events of a stream, from `first` on, or from the first in the segment, and at most `count` of them.
+    /// Those events of a list whose places in it are in a range. `place` is where somebody stopped to read some
+    /// list, and becomes the end of the range.
     pub(in crate::log) fn events_of(
         &self,
-        found: &Found,
-        first: Sequence,
-        count: usize,
+        list: List,
+        wanted: Range<u32>,
+        place: &mut Option<ListPlace>,
     ) -> io::Result<Vec<u32>> {
-        let begin = found.listed.first();
-        let skip = first.0.saturating_sub(begin.0);
-        let wanted = u64::from(found.listed.count).saturating_sub(skip).min(count as u64) as usize;
-        let most = (skip + wanted as u64) * 5;
-        let most = most.min(u64::from(self.head.lists.saturating_sub(found.list_at)));
-        let bytes = self.read(most, self.head.lists_at() + u64::from(found.list_at))?;
-        let (mut rest, mut last, mut events) = (&bytes[..], 0u32, Vec::with_capacity(wanted));
-        for at in 0..skip + wanted as u64 {
-            let next = read_varint(&mut rest).and_then(|delta| last.checked_add(delta));
-            last =
-                next.filter(|event| *event < self.head.events).ok_or_else(|| doubt("a list is cut off"))?;
-            if at >= skip {
-                events.push(last);
+        let (segment, begin) = (self.head.segment, ListPlace::begin_of(self.head.segment, list));
+        let is_before =
+            |from: &ListPlace| (from.segment, from.list) == (segment, list) && from.events <= wanted.start;
+        let mut from = place.filter(is_before).unwrap_or(begin);
+        let end = wanted.end.min(list.count);
+        let most = u64::from(end.saturating_sub(from.events)) * VARINT_BYTES_MAX;
+        let most = most.min(u64::from(self.head.lists.saturating_sub(from.at)));
+        let bytes = self.read(most, self.head.lists_at() + u64::from(from.at))?;
+        let (mut rest, mut events) = (&bytes[..], Vec::with_capacity(wanted.len()));
+        while from.events < end {
+            let next = read_varint(&mut rest).and_then(|delta| from.last.checked_add(delta));
+            let next = next.filter(|event| *event < self.head.events);
+            from.last = next.ok_or_else(|| doubt("a list is cut off"))?;
+            if from.events >= wanted.start {
+                events.push(from.last);
             }
+            from.events += 1;
         }
+        from.at += (bytes.len() - rest.len()) as u32;
+        *place = Some(from);
         Ok(events)
     }
 
@@ -356,30 +391,6 @@ impl IndexFile {
             places.extend(near.iter().map(|event| (at(*event), at(event + 1))));
         }
         Ok(places)
-    }
-
-    /// When each of these events was committed. They must be in order.
-    pub(in crate::log) fn timestamps(&self, events: &[u32]) -> io::Result<Vec<Timestamp>> {
-        let blocks = self.read(u64::from(self.head.blocks) * BLOCK_BYTES as u64, self.head.blocks_at())?;
-        let begins = |at: usize| u32::from_le_bytes(field(&blocks[at * BLOCK_BYTES..]));
-        let count = self.head.blocks as usize;
-        let after = |event: u32, mut at: usize| {
-            while at < count && begins(at) <= event {
-                at += 1;
-            }
-            at
-        };
-        let mut at = 0;
-        let timestamp = |event: &u32| {
-            at = if events.len() > 64 {
-                after(*event, at)
-            } else {
-                partition(count, |at| begins(at) <= *event)
-            };
-            let block = at.checked_sub(1).map(|at| &blocks[at * BLOCK_BYTES + 8..]);
-            Timestamp(block.map_or(0, |block| u64::from_le_bytes(field(block))))
-        };
-        Ok(events.iter().map(timestamp).collect())
     }
 
     /// Whether two indexes of one segment say the same, but for where streams stood before segment `first`: what
@@ -422,47 +433,29 @@ impl IndexFile {
         })
     }
 
-    /// The keys of all streams, in order.
-    pub(in crate::log) fn keys(&self) -> io::Result<Vec<StreamKey>> {
-        let entries =
-            self.read(u64::from(self.head.streams) * STREAM_BYTES as u64, self.head.streams_at())?;
+    /// The keys of some streams, in order, from the one with a number on; none after the last.
+    pub(super) fn keys(&self, first: u64) -> io::Result<Vec<StreamKey>> {
+        let all = u64::from(self.head.streams);
+        let count = (all - first.min(all)).min((WINDOW_BYTES / STREAM_BYTES) as u64);
+        let at = self.head.streams_at() + first * STREAM_BYTES as u64;
+        let entries = self.read(count * STREAM_BYTES as u64, at)?;
         let key = |entry| StreamKey(u128::from_le_bytes(field(entry)));
         Ok(entries.chunks_exact(STREAM_BYTES).map(key).collect())
     }
 }
 
+impl ListPlace {
+    fn begin_of(segment: u32, list: List) -> Self {
+        Self { segment, list, events: 0, at: list.at, last: 0 }
+    }
+
+    /// Whether the list goes on.
+    pub(in crate::log) fn is_within(&self) -> bool {
+        self.events < self.list.count
+    }
+}
+
 /// The first bytes of what is longer.
-fn field<const N: usize>(bytes: &[u8]) -> [u8; N] {
+pub(super) fn field<const N: usize>(bytes: &[u8]) -> [u8; N] {
     *bytes.first_chunk().expect("the slice begins with a field")
-}
-
-/// The number of places for which `is_before` holds, which come first.
-fn partition(count: usize, is_before: impl Fn(usize) -> bool) -> usize {
-    let (mut low, mut high) = (0, count);
-    while low < high {
-        let middle = usize::midpoint(low, high);
-        if is_before(middle) { low = middle + 1 } else { high = middle }
-    }
-    low
-}
-
-/// A file that ends too soon is one that must not be trusted.
-pub(super) fn cut(error: io::Error) -> io::Error {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => doubt("it is cut off"),
-        _ => error,
-    }
-}
-
-/// CRC-32C of the first `bytes` of a file.
-pub(super) fn checksum(file: &dyn DiskFile, bytes: u64) -> io::Result<u32> {
-    let mut buffer = vec![0; bytes.min(1 << 20) as usize];
-    let (mut offset, mut crc) = (0, crc32c(&[]));
-    while offset < bytes {
-        let part = &mut buffer[..(bytes - offset).min(1 << 20) as usize];
-        file.read_at(part, offset).map_err(cut)?;
-        crc = crc32c_append(crc, part);
-        offset += part.len() as u64;
-    }
-    Ok(crc)
 }

@@ -2,10 +2,15 @@
 //! segments, and none of it is evidence.
 
 mod active;
+mod blocks;
 mod file;
+mod pages;
 mod run;
 mod table;
+#[cfg(test)]
+mod tests;
+mod writer;
 
 pub(super) use active::{ActiveIndex, Indexed, Listed, StreamHead};
-pub(super) use file::{Found, IndexFile, encode, encode_anchors};
-pub(super) use run::{Last, RunFile, encode as encode_run, merge};
+pub(super) use file::{Found, IndexFile, List, ListPlace, encode, encode_anchors};
+pub(super) use run::{RunFile, Streams, encode as encode_run, write_merged};

@@ -1,16 +1,18 @@
 //! Which segment is the last to know a stream, for a run of segments: so that a stream which was not heard of for
 //! long, or is new, is not looked for in every index.
 //!
-//! Whenever two neighbouring runs are of one length they become one, so that a log of *n* segments has about
+//! Whenever a run is no longer than the one after it they become one, so that a log of *n* segments has about
 //! log2 *n* of them.
 
 use std::io;
 use std::sync::Arc;
 
-use super::file::{checksum, cut};
+use super::file::IndexFile;
+use super::pages::{Pages, PagesOf, WINDOW_BYTES, doubt};
 use super::table::{Table, key_of};
-use crate::disk::{Access, Disk, DiskFile};
-use crate::log::format::{LogId, StreamKey, VERSION, begin, end_with_crc, take, take_u32, take_u64};
+use super::writer::PagesWriter;
+use crate::disk::{Disk, DiskFile};
+use crate::log::format::{LogId, StreamKey, VERSION, begin, take, take_u32, take_u64};
 
 const MAGIC: [u8; 8] = *b"\x89REENR\r\n";
 const HEAD_BYTES: usize = 44;
@@ -19,49 +21,112 @@ const ENTRY_BYTES: usize = 20;
 /// A stream and the last segment that knows it.
 pub(in crate::log) type Last = (StreamKey, u32);
 
-/// The streams of the segments from `first` to `last`, sorted.
+/// The file of a run of the segments from `first` to `last`; the streams are sorted.
 pub(in crate::log) fn encode(log: LogId, (first, last): (u32, u32), streams: &[Last]) -> Vec<u8> {
-    let mut out = begin(MAGIC, HEAD_BYTES + streams.len() * ENTRY_BYTES + 4);
+    let mut out = head(log, (first, last), streams.len() as u64);
+    out.extend(streams.iter().flat_map(entry));
+    PagesOf { log, first, last }.write(0, &out)
+}
+
+fn head(log: LogId, (first, last): (u32, u32), count: u64) -> Vec<u8> {
+    let mut out = begin(MAGIC, HEAD_BYTES);
     out.extend_from_slice(&log.0);
     out.extend_from_slice(&first.to_le_bytes());
     out.extend_from_slice(&last.to_le_bytes());
-    out.extend_from_slice(&(streams.len() as u64).to_le_bytes());
-    for (key, segment) in streams {
-        out.extend_from_slice(&key.0.to_le_bytes());
-        out.extend_from_slice(&segment.to_le_bytes());
-    }
-    end_with_crc(out)
+    out.extend_from_slice(&count.to_le_bytes());
+    out
 }
 
-/// The streams of two neighbouring runs; where both know one, `late` is right.
-pub(in crate::log) fn merge(early: &[Last], late: &[Last]) -> Vec<Last> {
-    let mut merged: Vec<Last> = Vec::with_capacity(early.len() + late.len());
-    let (mut early, mut late) = (early.iter().peekable(), late.iter().peekable());
+fn entry((key, segment): &Last) -> [u8; ENTRY_BYTES] {
+    let mut out = [0; ENTRY_BYTES];
+    let (begin, end) = out.split_at_mut(size_of::<StreamKey>());
+    begin.copy_from_slice(&key.0.to_le_bytes());
+    end.copy_from_slice(&segment.to_le_bytes());
+    out
+}
+
+/// Writes the run of two neighbouring ones; where both know a stream, `late` is right. Of each no more than a window
+/// is in memory.
+pub(in crate::log) fn write_merged(
+    file: &dyn DiskFile,
+    (log, (first, last)): (LogId, (u32, u32)),
+    (mut early, mut late): (Streams, Streams),
+) -> io::Result<()> {
+    let mut out = PagesWriter::new(file, PagesOf { log, first, last });
+    // How many there are is known at the end.
+    out.push(&head(log, (first, last), 0))?;
+    let mut count = 0;
+    let (mut a, mut b) = (early.next()?, late.next()?);
     loop {
-        let next = match (early.peek(), late.peek()) {
-            (Some(a), Some(b)) if a.0 < b.0 => early.next(),
-            (Some(a), Some(b)) if a.0 == b.0 => {
-                early.next();
-                late.next()
-            }
-            (_, Some(_)) => late.next(),
-            (Some(_), None) => early.next(),
-            (None, None) => return merged,
+        let next = match (a, b) {
+            (None, None) => break,
+            (Some(of_early), None) => of_early,
+            (Some(of_early), Some(of_late)) if of_early.0 < of_late.0 => of_early,
+            (_, Some(of_late)) => of_late,
         };
-        merged.extend(next);
+        if a.is_some_and(|(key, _)| key == next.0) {
+            a = early.next()?;
+        }
+        if b.is_some_and(|(key, _)| key == next.0) {
+            b = late.next()?;
+        }
+        out.push(&entry(&next))?;
+        count += 1;
+    }
+    out.finish(&head(log, (first, last), count))
+}
+
+/// The streams of a run, sorted, read a window at a time.
+#[derive(Debug)]
+pub(in crate::log) struct Streams {
+    of: StreamsOf,
+    /// How many were read.
+    read: u64,
+    window: std::vec::IntoIter<Last>,
+}
+
+#[derive(Debug)]
+enum StreamsOf {
+    Run(Arc<RunFile>),
+    /// A single segment.
+    Index(Arc<IndexFile>),
+}
+
+impl Streams {
+    pub(in crate::log) fn of_run(run: Arc<RunFile>) -> Self {
+        Self { of: StreamsOf::Run(run), read: 0, window: Vec::new().into_iter() }
+    }
+
+    pub(in crate::log) fn of_index(index: Arc<IndexFile>) -> Self {
+        Self { of: StreamsOf::Index(index), read: 0, window: Vec::new().into_iter() }
+    }
+
+    fn next(&mut self) -> io::Result<Option<Last>> {
+        if let Some(next) = self.window.next() {
+            return Ok(Some(next));
+        }
+        let window = match &self.of {
+            StreamsOf::Run(run) => run.part(self.read)?,
+            StreamsOf::Index(index) => {
+                let keys = index.keys(self.read)?;
+                keys.into_iter().map(|key| (key, index.head.segment)).collect()
+            }
+        };
+        self.read += window.len() as u64;
+        self.window = window.into_iter();
+        Ok(self.window.next())
     }
 }
 
-/// A run in a file, open. Nothing of it is held in memory.
+/// A run in a file, open. Nothing of it is held in memory; whatever is read of it is checked then, and `InvalidData`
+/// says that it must not be trusted.
 #[derive(Debug)]
 pub(in crate::log) struct RunFile {
-    file: Arc<dyn DiskFile>,
+    pages: Pages,
     count: u64,
 }
 
 impl RunFile {
-    /// Opens a run and reads it through against its checksum.
-    ///
     /// # Errors
     /// `NotFound`, or `InvalidData` for a file that must not be trusted; or it cannot be read.
     pub(in crate::log) fn open(
@@ -70,11 +135,9 @@ impl RunFile {
         log: LogId,
         (first, last): (u32, u32),
     ) -> io::Result<Self> {
-        let doubt = |reason| io::Error::new(io::ErrorKind::InvalidData, reason);
-        let file = disk.open(name, Access::Read)?;
-        let mut bytes = [0; HEAD_BYTES];
-        file.read_at(&mut bytes, 0).map_err(cut)?;
-        let mut rest = &bytes[..];
+        let pages = Pages::open(disk, name, PagesOf { log, first, last })?;
+        let head = pages.read(HEAD_BYTES as u64, 0)?;
+        let mut rest = &head[..];
         let mut read = || {
             let known = take(&mut rest)? == MAGIC
                 && take_u32(&mut rest)? == VERSION
@@ -85,26 +148,34 @@ impl RunFile {
         let count = read().ok_or_else(|| doubt("it is no run of this log"))?;
         let end =
             count.checked_mul(ENTRY_BYTES as u64).and_then(|bytes| bytes.checked_add(HEAD_BYTES as u64));
-        let end = end.filter(|end| file.bytes().is_ok_and(|bytes| bytes.checked_sub(4) == Some(*end)));
-        let end = end.ok_or_else(|| doubt("it has another length"))?;
-        let mut crc = [0; 4];
-        file.read_at(&mut crc, end).map_err(cut)?;
-        if checksum(&*file, end)? != u32::from_le_bytes(crc) {
-            return Err(doubt("its checksum is wrong"));
+        if end != Some(pages.bytes) {
+            return Err(doubt("it has another length"));
         }
-        Ok(Self { file, count })
+        Ok(Self { pages, count })
     }
 
     /// The last segment of the run that knows a stream.
     pub(in crate::log) fn find(&self, key: StreamKey) -> io::Result<Option<u32>> {
-        let table = Table::new(&*self.file, HEAD_BYTES as u64, self.count, ENTRY_BYTES);
+        let table = Table::new(&self.pages, HEAD_BYTES as u64, self.count, ENTRY_BYTES);
         Ok(table.find(key)?.map(|entry| last_of(&entry).1))
+    }
+
+    /// Some of its streams, sorted, from the one with a number on; none after the last.
+    fn part(&self, first: u64) -> io::Result<Vec<Last>> {
+        let count = (self.count - first.min(self.count)).min((WINDOW_BYTES / ENTRY_BYTES) as u64);
+        let at = HEAD_BYTES as u64 + first * ENTRY_BYTES as u64;
+        let bytes = self.pages.read(count * ENTRY_BYTES as u64, at)?;
+        Ok(bytes.chunks_exact(ENTRY_BYTES).map(last_of).collect())
+    }
+
+    /// Reads all of it.
+    pub(in crate::log) fn check(&self) -> io::Result<()> {
+        self.pages.check().map(drop)
     }
 
     /// All its streams, sorted.
     pub(in crate::log) fn streams(&self) -> io::Result<Vec<Last>> {
-        let mut bytes = vec![0; self.count as usize * ENTRY_BYTES];
-        self.file.read_at(&mut bytes, HEAD_BYTES as u64)?;
+        let bytes = self.pages.read(self.count * ENTRY_BYTES as u64, HEAD_BYTES as u64)?;
         Ok(bytes.chunks_exact(ENTRY_BYTES).map(last_of).collect())
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use crate::disk::DiskFile;
+use super::pages::Pages;
 use crate::log::format::StreamKey;
 
 /// Bytes that are read at once when an entry is looked for.
@@ -11,7 +11,7 @@ const WINDOW_BYTES: usize = 8 << 10;
 /// A sorted part of a file.
 #[derive(Debug)]
 pub(super) struct Table<'a> {
-    file: &'a dyn DiskFile,
+    pages: &'a Pages,
     at: u64,
     count: u64,
     entry: usize,
@@ -19,8 +19,8 @@ pub(super) struct Table<'a> {
 
 impl<'a> Table<'a> {
     /// `count` entries of `entry` bytes that begin at byte `at`.
-    pub(super) fn new(file: &'a dyn DiskFile, at: u64, count: u64, entry: usize) -> Self {
-        Self { file, at, count, entry }
+    pub(super) fn new(pages: &'a Pages, at: u64, count: u64, entry: usize) -> Self {
+        Self { pages, at, count, entry }
     }
 
     /// The entry with a key.
@@ -48,9 +48,7 @@ impl<'a> Table<'a> {
     }
 
     fn read(&self, first: u64, count: u64) -> io::Result<Vec<u8>> {
-        let mut bytes = vec![0; count as usize * self.entry];
-        self.file.read_at(&mut bytes, self.at + first * self.entry as u64)?;
-        Ok(bytes)
+        self.pages.read(count * self.entry as u64, self.at + first * self.entry as u64)
     }
 }
 

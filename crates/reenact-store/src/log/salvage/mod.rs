@@ -458,8 +458,9 @@ impl<'a> Salvager<'a> {
 }
 
 fn open_anchors(disk: &dyn Disk, log: LogId, mark: Option<Mark>, first: u32) -> Option<IndexFile> {
-    let file = IndexFile::open(disk, &anchors_name(first), log, true).ok()?;
-    mark.is_none_or(|mark| mark.anchors == Some(file.crc)).then_some(file)
+    let file = IndexFile::open(disk, &anchors_name(first), log, first).ok()?;
+    let crc = file.check().ok()?;
+    mark.is_none_or(|mark| mark.anchors == Some(crc)).then_some(file)
 }
 
 /// An event, and its number in its block.

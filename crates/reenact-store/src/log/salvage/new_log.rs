@@ -72,8 +72,10 @@ impl NewLog {
         if let Some(anchors) = begin.anchors {
             let name = anchors_name(first);
             let bytes = anchors_again(begin.log, first, anchors).map_err(io_error(&*disk, &name))?;
-            anchors_crc = bytes.last_chunk().map(|crc| u32::from_le_bytes(*crc));
             replace(&*disk, &name, &bytes).map_err(io_error(&*disk, &name))?;
+            let written = IndexFile::open(&*disk, &name, begin.log, first);
+            let crc = written.and_then(|written| written.check());
+            anchors_crc = Some(crc.map_err(io_error(&*disk, &name))?);
         }
         let mark = Mark {
             log: begin.log,

@@ -28,7 +28,10 @@ impl Verifier<'_> {
             return Ok(());
         };
         let first = self.first();
-        let read = |bytes| IndexFile::read_from(Arc::new(MemoryFile(bytes)), self.log, true);
+        let read = |bytes| {
+            let index = IndexFile::read_from(Arc::new(MemoryFile(bytes)), self.log, segment)?;
+            index.check().map(|_| index)
+        };
         let opened = read(found);
         let has_anchors = self.mark.is_none_or(|mark| mark.anchors.is_some());
         match opened {

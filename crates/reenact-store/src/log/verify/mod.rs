@@ -320,8 +320,9 @@ impl<'a> Verifier<'a> {
         };
         let Some(expected) = expected else { return };
         let name = anchors_name(first);
-        match IndexFile::open(self.disk, &name, self.log, true) {
-            Ok(anchors) if self.mark.is_none() || anchors.crc == expected => {
+        let anchors = IndexFile::open(self.disk, &name, self.log, first);
+        match anchors.and_then(|anchors| Ok((anchors.check()?, anchors))) {
+            Ok((found, anchors)) if self.mark.is_none() || found == expected => {
                 self.meter.add(self.survey.anchors.get(&first).copied().unwrap_or(0));
                 self.truncations = anchors.head.truncations;
                 self.anchors = Some(anchors);

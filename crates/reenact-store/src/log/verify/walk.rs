@@ -224,7 +224,8 @@ impl Verifier<'_> {
         let Some(bytes) = self.survey.indexes.get(&segment).copied() else { return Ok(()) };
         self.meter.add(bytes);
         let name = index_name(segment);
-        let index = match IndexFile::open(self.disk, &name, self.log, true) {
+        let index = IndexFile::open(self.disk, &name, self.log, segment);
+        let index = match index.and_then(|index| index.check().map(|_| index)) {
             Ok(index) => index,
             Err(error) => {
                 self.derived(name, 0, error.to_string());
