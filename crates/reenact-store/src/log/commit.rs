@@ -96,6 +96,22 @@ pub(super) struct Core {
     /// A page for the head of a segment, and then the block.
     buffer: PageBuffer,
     weakness: Option<Weakness>,
+    /// Whether somebody who committed has panicked.
+    pub(super) panicked: bool,
+}
+
+/// A commit that was begun, on whatever thread. If it panics, those who wait are told.
+struct Begun<'a> {
+    core: &'a mut Core,
+    ended: bool,
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.core.give_up();
+        }
+    }
 }
 
 impl Core {
@@ -108,11 +124,32 @@ impl Core {
     ) -> Self {
         let buffer = PageBuffer::new(PAGE_BYTES + BLOCK_WRITE_MAX);
         let (recent, batch) = (RecentIds::default(), Batch::default());
-        Self { shared, segments, queue, commits, clock, tail, file: None, recent, batch, buffer, weakness }
+        let (file, panicked) = (None, false);
+        Self {
+            shared,
+            segments,
+            queue,
+            commits,
+            clock,
+            tail,
+            file,
+            recent,
+            batch,
+            buffer,
+            weakness,
+            panicked,
+        }
     }
 
     /// Commits what waits, as far as it fits into one block. How many were answered; 0 if nothing waits.
     pub(super) fn commit(&mut self) -> usize {
+        let mut begun = Begun { core: self, ended: false };
+        let answered = begun.core.commit_block();
+        begun.ended = true;
+        answered
+    }
+
+    fn commit_block(&mut self) -> usize {
         let Some(first) = self.queue.pop_if(|_| true) else { return 0 };
         if let Some(reason) = self.shared.poison.get() {
             first.refuse(AppendError::Poisoned { reason: reason.clone() });
@@ -140,6 +177,19 @@ impl Core {
             }
         }
         count
+    }
+
+    /// After a panic: nobody knows what was written, and everybody who waits is told so.
+    fn give_up(&mut self) {
+        self.panicked = true;
+        let error = self.shared.give_up();
+        self.recent.clear();
+        for answer in std::mem::take(&mut self.batch.answers) {
+            answer.refuse(&error);
+        }
+        while let Some(request) = self.queue.pop_if(|_| true) {
+            request.refuse(error.clone());
+        }
     }
 
     /// Decides about everything that waits, as far as it fits into one block.

@@ -138,7 +138,7 @@ pub enum CloseError {
         /// What the system says.
         source: io::Error,
     },
-    /// A thread of the log has panicked.
+    /// A thread of the log has panicked, or one that appended while it committed. Since then the log took nothing.
     #[error("a thread of the log has panicked")]
     Panicked,
 }
@@ -287,9 +287,18 @@ impl EventLog {
     pub fn open_with(directory: impl AsRef<Path>, options: &LogOptions) -> Result<Self, OpenError> {
         let path = directory.as_ref();
         let disk = RealDisk::create(path).map_err(|source| OpenError::Io { path: path.into(), source })?;
-        let mut log = Self::open_stepped(Arc::new(disk), Arc::new(SystemClock), options)?;
+        Self::open_on(Arc::new(disk), options)
+    }
+
+    /// As [`open_with`](Self::open_with), on any disk.
+    ///
+    /// # Errors
+    /// Those of [`open_with`](Self::open_with).
+    pub fn open_on(disk: Arc<dyn Disk>, options: &LogOptions) -> Result<Self, OpenError> {
+        let path = disk.path("");
+        let mut log = Self::open_stepped(disk, Arc::new(SystemClock), options)?;
         let threads = Threads::start(&log.inner);
-        log.threads = Some(threads.map_err(|source| OpenError::Io { path: path.into(), source })?);
+        log.threads = Some(threads.map_err(|source| OpenError::Io { path, source })?);
         Ok(log)
     }
 
@@ -351,7 +360,7 @@ impl EventLog {
         &self.report
     }
 
-    /// The failure after which the log takes no more events, if there was one.
+    /// The failure, or the panic, after which the log takes no more events, if there was one.
     pub fn poisoned(&self) -> Option<&str> {
         self.inner.shared.poison.get().map(String::as_str)
     }
@@ -394,7 +403,9 @@ impl EventLog {
         let joined = self.threads.take().map_or(Ok(()), Threads::stop);
         let mut core = self.inner.core();
         while core.commit() > 0 {}
-        joined.map_err(|()| CloseError::Panicked)?;
+        if joined.is_err() || core.panicked {
+            return Err(CloseError::Panicked);
+        }
         if !core.is_sound() {
             return Ok(());
         }
@@ -449,7 +460,11 @@ impl EventLog {
             }
             threads.commit(&self.inner);
         }
-        answer.await.map_err(|_| AppendError::Unavailable { reason: "the log has been closed".into() })
+        answer.await.map_err(|_| {
+            // Whoever had the request was closed, or has panicked.
+            let closed = AppendError::Unavailable { reason: "the log has been closed".into() };
+            self.check_poison().err().unwrap_or(closed)
+        })
     }
 }
 

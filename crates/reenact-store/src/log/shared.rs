@@ -16,7 +16,7 @@ use crate::chain::ChainHash;
 use crate::disk::{Access, Disk, DiskFile, MemoryFile, PAGE_BYTES, replace};
 use crate::event::{PartitionId, Position, Sequence, StreamId, Timestamp};
 use crate::limits::{LOG_FILES_MAX, LOG_HEADS_MAX};
-use crate::store::ReadError;
+use crate::store::{AppendError, ReadError};
 
 /// The one partition that the log has.
 pub(super) const PARTITION: PartitionId = PartitionId(0);
@@ -194,6 +194,12 @@ impl Shared {
             let mark = Mark { first, anchors, ..mark };
             if end.offset > 0 && end > mark.end { Mark { end, position, crc, ..mark } } else { mark }
         })
+    }
+
+    /// Takes no more events, as a thread has panicked in what it did for the log. What is told to those who append.
+    pub(super) fn give_up(&self) -> AppendError {
+        let reason = self.poison.get_or_init(|| "a thread of the log has panicked".into());
+        AppendError::Poisoned { reason: reason.clone() }
     }
 
     /// Held by whoever writes indexes.

@@ -3,8 +3,9 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, TryLockError};
 use std::task::{Poll, Waker};
 use std::thread::{self, JoinHandle};
 
@@ -60,7 +61,7 @@ impl Threads {
             [("log-commit", commit), ("log-prepare", prepare), ("log-index", index)];
         for (name, work) in works {
             let (inner, bells) = (Arc::clone(inner), Arc::clone(&threads.bells));
-            let thread = thread::Builder::new().name(name.into()).spawn(move || work(&inner, &bells));
+            let thread = thread::Builder::new().name(name.into()).spawn(move || run(work, &inner, &bells));
             match thread {
                 Ok(handle) => threads.handles.push(handle),
                 Err(error) => {
@@ -100,7 +101,13 @@ impl Threads {
 
     /// Sees to it that what waits is committed: here and now if nobody else is committing, or by the log's thread.
     pub(super) fn commit(&self, inner: &Inner) {
-        if let Ok(mut core) = inner.core.try_lock() {
+        let core = match inner.core.try_lock() {
+            Ok(core) => Some(core),
+            // Who panicked has seen to it that all are refused.
+            Err(TryLockError::Poisoned(core)) => Some(core.into_inner()),
+            Err(TryLockError::WouldBlock) => None,
+        };
+        if let Some(mut core) = core {
             core.commit();
             drop(core);
             self.bells.call(inner);
@@ -123,6 +130,11 @@ impl Bells {
         !same
     }
 
+    /// Whether what is done ahead of need is still of use.
+    fn goes_on(&self, inner: &Inner) -> bool {
+        !self.stop.load(Ordering::Acquire) && inner.shared.poison.get().is_none()
+    }
+
     /// After a commit: wakes whom it gives something to do.
     fn call(&self, inner: &Inner) {
         let (half, sealed) = {
@@ -135,6 +147,21 @@ impl Bells {
         if sealed {
             self.index.ring();
         }
+    }
+}
+
+/// Works until the log is closed. After a panic nothing more is taken; the thread that commits goes on, to refuse
+/// what still comes.
+fn run(work: Work, inner: &Inner, bells: &Bells) {
+    let mut panicked = None;
+    while let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(inner, bells))) {
+        // What it left is used to read and to refuse, and nothing else.
+        inner.shared.give_up();
+        bells.commit.ring();
+        panicked.get_or_insert(panic);
+    }
+    if let Some(panic) = panicked {
+        resume_unwind(panic);
     }
 }
 
@@ -169,7 +196,7 @@ fn gather(inner: &Inner, answered: usize) {
 }
 
 fn prepare(inner: &Inner, bells: &Bells) {
-    while !bells.stop.load(Ordering::Acquire) {
+    while bells.goes_on(inner) {
         // A failure shows again, and is told, when the segment is needed.
         if !inner.prepare_step().unwrap_or(false) {
             bells.prepare.wait();
@@ -178,7 +205,7 @@ fn prepare(inner: &Inner, bells: &Bells) {
 }
 
 fn index(inner: &Inner, bells: &Bells) {
-    while !bells.stop.load(Ordering::Acquire) {
+    while bells.goes_on(inner) {
         // What could not be written stays in memory, and is tried again after the next commit.
         if !index_step(&inner.shared).unwrap_or(false) {
             bells.index.wait();
