@@ -145,7 +145,8 @@ pub enum AppendError {
         reason: String,
     },
     /// A write failed, or a thread of the store panicked, so that it takes no more events until it is opened again;
-    /// it can be read. The events may have been appended all the same.
+    /// it can be read, and events that are there already are still answered with their receipt. Those of this append
+    /// may have been appended all the same.
     #[error("the store takes no more events: {reason}")]
     Poisoned {
         /// The failure.

@@ -19,7 +19,6 @@ use super::index::ActiveIndex;
 use super::segment::segment_name;
 use super::shared::Shared;
 use crate::clock::SteadyClock;
-use crate::decide::RecentIds;
 use crate::disk::{Access, DiskFile, PAGE_BYTES, PageBuffer, is_full};
 use crate::event::Timestamp;
 use crate::limits::{LOG_INDEX_BYTES_MAX, LOG_SEALED_MAX, MARK_AHEAD_BYTES};
@@ -91,7 +90,6 @@ pub(super) struct Core {
     tail: Tail,
     /// The tail's segment, once something was written to it.
     file: Option<Arc<dyn DiskFile>>,
-    recent: RecentIds,
     batch: Batch,
     /// A page for the head of a segment, and then the block.
     buffer: PageBuffer,
@@ -123,22 +121,8 @@ impl Core {
         weakness: Option<Weakness>,
     ) -> Self {
         let buffer = PageBuffer::new(PAGE_BYTES + BLOCK_WRITE_MAX);
-        let (recent, batch) = (RecentIds::default(), Batch::default());
-        let (file, panicked) = (None, false);
-        Self {
-            shared,
-            segments,
-            queue,
-            commits,
-            clock,
-            tail,
-            file,
-            recent,
-            batch,
-            buffer,
-            weakness,
-            panicked,
-        }
+        let (batch, file, panicked) = (Batch::default(), None, false);
+        Self { shared, segments, queue, commits, clock, tail, file, batch, buffer, weakness, panicked }
     }
 
     /// Commits what waits, as far as it fits into one block. How many were answered; 0 if nothing waits.
@@ -170,7 +154,7 @@ impl Core {
                 }
             }
             Err(error) => {
-                self.recent.clear();
+                self.shared.recent().clear();
                 for answer in answers {
                     answer.refuse(&error);
                 }
@@ -183,7 +167,7 @@ impl Core {
     fn give_up(&mut self) {
         self.panicked = true;
         let error = self.shared.give_up();
-        self.recent.clear();
+        self.shared.recent().clear();
         for answer in std::mem::take(&mut self.batch.answers) {
             answer.refuse(&error);
         }
@@ -198,9 +182,10 @@ impl Core {
         let target = Target { segment, offset: self.tail.begin(), position };
         let room = self.tail.room();
         self.batch.clear();
+        let mut recent = self.shared.recent();
         let mut next = Some(first);
         while let Some(request) = next {
-            self.batch.push(request, &self.shared, &mut self.recent, &target);
+            self.batch.push(request, &self.shared, &mut recent, &target);
             let used = self.batch.records.len();
             next = self.queue.pop_if(|request| used + request.record_bytes() <= room);
         }

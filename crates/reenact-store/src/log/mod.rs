@@ -18,6 +18,7 @@ mod background;
 mod backup;
 mod batch;
 mod commit;
+mod early;
 mod fold;
 mod format;
 mod index;
@@ -64,8 +65,9 @@ pub use survey::{ToolError, ToolProgress};
 pub use verify::{Damage, Nature, VerifyReport, verify, verify_on};
 
 use background::{Segments, index_step};
-use batch::{Append, Request, Truncate};
+use batch::{Append, Outcome, Request, Truncate};
 use commit::{Core, Queue};
+use early::Early;
 use prepare::Prepared;
 use read::Source;
 use recovery::{Recovery, recover};
@@ -420,19 +422,32 @@ impl EventLog {
         events: Vec<NewEvent>,
     ) -> Result<Receipt, AppendError> {
         check_events(stream, &events)?;
-        self.check_poison()?;
+        let (shared, count) = (&self.inner.shared, events.len());
+        if let Err(poisoned) = self.check_poison() {
+            // To say that events are there already takes no write.
+            let there = Early::new(shared, stream, expected, &events).there;
+            return there.map_or(Err(poisoned), |first| Ok(shared.receipt(stream, first, count)?));
+        }
         let queued = self.turn(events.iter().map(|event| canonical_bytes(stream, event)).sum()).await;
-        let prepared = Prepared::new(&self.inner.shared, stream, &events);
+        let Early { head, looked, there } = Early::new(shared, stream, expected, &events);
+        if let Some(first) = there {
+            return Ok(shared.receipt(stream, first, count)?);
+        }
+        let prepared = Prepared::new(shared.log, head.as_ref(), stream, &events);
         let (answer, answered) = oneshot::channel();
-        let append = Append { stream: stream.clone(), expected, events, prepared, answer, queued };
-        self.submit(Request::Append(append), answered).await?
+        let append = Append { stream: stream.clone(), expected, events, prepared, looked, answer, queued };
+        match self.submit(Request::Append(append), answered).await?? {
+            Outcome::Appended(receipt) => Ok(receipt),
+            Outcome::There(first) => Ok(shared.receipt(stream, first, count)?),
+        }
     }
 
     async fn give_up(&self, stream: &StreamId, before: Sequence) -> Result<Head, TruncateError> {
         self.check_poison()?;
         let queued = self.turn(0).await;
+        let anchor = self.inner.shared.chain_before(stream, before);
         let (answer, answered) = oneshot::channel();
-        let truncate = Truncate { stream: stream.clone(), before, answer, queued };
+        let truncate = Truncate { stream: stream.clone(), before, anchor, answer, queued };
         self.submit(Request::Truncate(truncate), answered).await?
     }
 

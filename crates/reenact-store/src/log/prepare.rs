@@ -5,7 +5,7 @@
 //! has moved on, they are made again by the one that commits.
 
 use super::format::{LogId, RECORD_HEAD_BYTES, write_event};
-use super::shared::Shared;
+use super::index::StreamHead;
 use crate::chain::{ChainHash, canonical_bytes};
 use crate::event::{NewEvent, Sequence, StreamId};
 
@@ -22,12 +22,11 @@ pub(super) struct Prepared {
 }
 
 impl Prepared {
-    pub(super) fn new(shared: &Shared, stream: &StreamId, events: &[NewEvent]) -> Self {
-        // Whatever keeps the stream from being looked up shows when its turn comes.
-        let head = shared.head(stream).ok().flatten();
+    /// The records of events after `head`.
+    pub(super) fn new(log: LogId, head: Option<&StreamHead>, stream: &StreamId, events: &[NewEvent]) -> Self {
         let first = head.map_or(Sequence::FIRST, |head| head.sequence.plus(1));
         let start = head.map_or(ChainHash::START, |head| head.chain);
-        Self::after(shared.log, (first, start), stream, events)
+        Self::after(log, (first, start), stream, events)
     }
 
     /// The records of events from `first` on, chained to `start`.

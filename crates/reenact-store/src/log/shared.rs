@@ -13,6 +13,7 @@ use super::index::{ActiveIndex, Found, IndexFile, Listed, RunFile, StreamHead, e
 use super::read::Route;
 use super::segment::{MARK, Scanner, index_name, segment_name};
 use crate::chain::ChainHash;
+use crate::decide::RecentIds;
 use crate::disk::{Access, Disk, DiskFile, MemoryFile, PAGE_BYTES, replace};
 use crate::event::{PartitionId, Position, Sequence, StreamId, Timestamp};
 use crate::limits::{LOG_FILES_MAX, LOG_HEADS_MAX};
@@ -118,6 +119,8 @@ pub(super) struct Shared {
     state: RwLock<State>,
     heads: Mutex<HeadCache>,
     files: Mutex<Files>,
+    /// Also those of events that wait to become durable.
+    recent: Mutex<RecentIds>,
     indexing: Mutex<()>,
     /// The mark as it is on the disk.
     mark: Mutex<Mark>,
@@ -144,6 +147,7 @@ impl Shared {
             state: RwLock::new(state),
             heads: Mutex::default(),
             files: Mutex::default(),
+            recent: Mutex::default(),
             indexing: Mutex::default(),
             rebuilding: Mutex::default(),
             routes: Mutex::default(),
@@ -213,6 +217,11 @@ impl Shared {
 
     fn heads(&self) -> MutexGuard<'_, HeadCache> {
         self.heads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Never held while something is read or written, but by the one that commits.
+    pub(super) fn recent(&self) -> MutexGuard<'_, RecentIds> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn note_rebuilt(&self) {

@@ -11,9 +11,9 @@ use super::unsynced::Unsynced;
 use crate::chain::canonical_bytes;
 use crate::clock::Clock;
 use crate::disk::{Disk, replace};
-use crate::event::{ExpectedSequence, Head, NewEvent, Receipt, Sequence, StreamId, Timestamp};
+use crate::event::{ExpectedSequence, Head, NewEvent, Sequence, StreamId, Timestamp};
 use crate::limits::{APPEND_BYTES_MAX, APPEND_EVENTS_MAX};
-use crate::log::batch::{Append, Request, Truncate};
+use crate::log::batch::{Append, Outcome, Request, Truncate};
 use crate::log::format::{LogId, Mark, Place};
 use crate::log::index::{IndexFile, encode_anchors};
 use crate::log::prepare::Prepared;
@@ -60,7 +60,7 @@ pub(super) struct NewLog {
     disk: Arc<Unsynced>,
     clock: Arc<Then>,
     group: Option<Group>,
-    appends: Vec<oneshot::Receiver<Result<Receipt, AppendError>>>,
+    appends: Vec<oneshot::Receiver<Result<Outcome, AppendError>>>,
     truncations: Vec<Truncated>,
 }
 
@@ -114,7 +114,8 @@ impl NewLog {
         self.hand_in();
         let (answer, answered) = oneshot::channel();
         let (stream, queued) = (stream.clone(), self.turn());
-        self.log.inner.queue.push(Request::Truncate(Truncate { stream, before, answer, queued }));
+        let truncate = Truncate { stream, before, anchor: None, answer, queued };
+        self.log.inner.queue.push(Request::Truncate(truncate));
         self.truncations.push(answered);
     }
 
@@ -128,11 +129,15 @@ impl NewLog {
     fn hand_in(&mut self) {
         let Some(Group { stream, first, events, .. }) = self.group.take() else { return };
         let inner = &self.log.inner;
-        let prepared = Prepared::new(&inner.shared, &stream, &events);
+        // Whatever keeps the stream from being looked up shows when its turn comes.
+        let head = inner.shared.head(&stream).ok().flatten();
+        let prepared = Prepared::new(inner.shared.log, head.as_ref(), &stream, &events);
         let expected = ExpectedSequence::after(first.0.checked_sub(1).map(Sequence));
         let (answer, answered) = oneshot::channel();
         let queued = self.turn();
-        inner.queue.push(Request::Append(Append { stream, expected, events, prepared, answer, queued }));
+        let looked = None;
+        let append = Append { stream, expected, events, prepared, looked, answer, queued };
+        inner.queue.push(Request::Append(append));
         self.appends.push(answered);
     }
 
