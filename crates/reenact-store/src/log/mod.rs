@@ -382,15 +382,13 @@ impl EventLog {
 
     /// Gives up the oldest segments: those whose events all come before `from`. Streams go on where they
     /// are, with what is left of them; [`Head::first`] and [`Head::anchor`] say where that begins. How many were
-    /// given up. It blocks, and holds up those who append.
+    /// given up. It blocks, but holds up those who append only for a moment.
     ///
     /// # Errors
     /// What is to be kept of them cannot be read or written; then nothing is given up, though it may turn out that
     /// something was when the log is opened again.
     pub fn retain(&self, from: Position) -> Result<u32, ReadError> {
-        // Who appends must not look for streams where segments are being removed.
-        let _nobody_appends = self.inner.core();
-        retain::retain(&self.inner.shared, from)
+        retain::retain(&self.inner.shared, from, || self.inner.core())
     }
 
     /// Commits what waits and closes the log, as dropping it does, and says whether that went well. It blocks.

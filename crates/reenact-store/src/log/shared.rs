@@ -122,6 +122,7 @@ pub(super) struct Shared {
     /// Also those of events that wait to become durable.
     recent: Mutex<RecentIds>,
     indexing: Mutex<()>,
+    retaining: Mutex<()>,
     /// The mark as it is on the disk.
     mark: Mutex<Mark>,
     /// How far it says that the log reaches, for who must not wait until one is written.
@@ -149,6 +150,7 @@ impl Shared {
             files: Mutex::default(),
             recent: Mutex::default(),
             indexing: Mutex::default(),
+            retaining: Mutex::default(),
             rebuilding: Mutex::default(),
             routes: Mutex::default(),
             poison: OnceLock::new(),
@@ -209,6 +211,11 @@ impl Shared {
     /// Held by whoever writes indexes.
     pub(super) fn indexing(&self) -> MutexGuard<'_, ()> {
         self.indexing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Held by whoever gives up segments.
+    pub(super) fn retaining(&self) -> MutexGuard<'_, ()> {
+        self.retaining.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn files(&self) -> MutexGuard<'_, Files> {
