@@ -230,7 +230,9 @@ impl RecentIds {
             && recent.next() == first
         {
             let before = recent.ids.len();
-            events.iter().for_each(|event| recent.push(event.id));
+            for event in events {
+                recent.push(event.id);
+            }
             self.ids += recent.ids.len() - before;
             self.make_room(0);
         }
