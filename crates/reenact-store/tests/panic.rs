@@ -27,7 +27,7 @@ fn open(hook: impl Fn(Call, &str) + Send + Sync + 'static) -> Arc<EventLog> {
 
 /// What somebody waits for, who must not wait for ever.
 async fn soon<T>(future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), future).await.expect("an answer")
+    tokio::time::timeout(Duration::from_mins(1), future).await.expect("an answer")
 }
 
 fn append(log: &Arc<EventLog>) -> impl Future<Output = Result<Receipt, AppendError>> + Send + 'static {

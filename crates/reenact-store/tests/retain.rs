@@ -82,7 +82,7 @@ async fn who_appends_does_not_wait_for_the_anchors() {
     });
     is_begun.recv().unwrap();
     for _ in 0..3 {
-        tokio::time::timeout(Duration::from_secs(60), roll(&log)).await.expect("nobody is held up");
+        tokio::time::timeout(Duration::from_mins(1), roll(&log)).await.expect("nobody is held up");
     }
     go_on.send(()).unwrap();
     assert!(retaining.join().unwrap() > 0);
