@@ -306,8 +306,8 @@ impl StreamIds for Known<'_> {
         self.partition.stream(self.stream).last()
     }
 
-    fn first(&self) -> Sequence {
-        self.partition.stream(self.stream).first
+    fn first(&mut self) -> Result<Sequence, ReadError> {
+        Ok(self.partition.stream(self.stream).first)
     }
 
     fn ids(&mut self, first: Sequence, count: usize) -> Result<Vec<EventId>, ReadError> {
@@ -317,7 +317,7 @@ impl StreamIds for Known<'_> {
     fn find_recent(&mut self, id: EventId) -> Result<Option<Sequence>, ReadError> {
         let (partition, stream) = (self.partition, self.stream);
         let load = |first, count| Ok(partition.ids(stream, first, count));
-        self.recent.find(stream, partition.stream(stream).kept(), id, load)
+        self.recent.find((stream, partition.stream(stream).kept()), (id, None), load)
     }
 }
 

@@ -144,9 +144,10 @@ pub enum AppendError {
         /// What is known.
         reason: String,
     },
-    /// A write failed, so that the store takes no more events until it is opened again; it can be read. The
-    /// events may have been appended all the same.
-    #[error("the store takes no events since a write failed: {reason}")]
+    /// A write failed, or a thread of the store panicked, so that it takes no more events until it is opened again;
+    /// it can be read, and events that are there already are still answered with their receipt. Those of this append
+    /// may have been appended all the same.
+    #[error("the store takes no more events: {reason}")]
     Poisoned {
         /// The failure.
         reason: String,

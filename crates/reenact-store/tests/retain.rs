@@ -3,8 +3,15 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::path::Path;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
 
+use reenact_store::disk::Disk;
 use reenact_store::*;
+use reenact_testkit::hooked_disk::HookedDisk;
+use reenact_testkit::sim_disk::{Call, SimDisk};
 use reenact_testkit::store::{events, stream};
 
 use ExpectedSequence::{Any, Exact};
@@ -53,4 +60,32 @@ async fn a_truncation_outlives_the_events_that_it_truncated() {
     drop(log);
     let log = open(directory.path());
     assert_eq!(log.head(&stream).await.unwrap(), Some(kept));
+}
+
+#[tokio::test]
+async fn who_appends_does_not_wait_for_the_anchors() {
+    let ((begun, is_begun), (go_on, goes_on)) = (channel(), channel::<()>());
+    let (begun, goes_on) = (Mutex::new(begun), Mutex::new(goes_on));
+    let disk: Arc<dyn Disk> = HookedDisk::before(Arc::new(SimDisk::new(1)), move |call, name| {
+        if call == Call::Create && name.ends_with(".anchors.new") {
+            begun.lock().unwrap().send(()).unwrap();
+            goes_on.lock().unwrap().recv().unwrap();
+        }
+    });
+    let options = LogOptions { segment_bytes: 16 << 10, ..LogOptions::default() };
+    let log = Arc::new(EventLog::open_on(disk, &options).unwrap());
+    let first = log.append(&stream("s"), Any, events(3)).await.unwrap();
+    roll(&log).await;
+    let retaining = thread::spawn({
+        let log = Arc::clone(&log);
+        move || log.retain(Position(20)).unwrap()
+    });
+    is_begun.recv().unwrap();
+    for _ in 0..3 {
+        tokio::time::timeout(Duration::from_mins(1), roll(&log)).await.expect("nobody is held up");
+    }
+    go_on.send(()).unwrap();
+    assert!(retaining.join().unwrap() > 0);
+    let next = log.append(&stream("s"), Exact(first.last), events(1)).await.unwrap();
+    assert_eq!(log.head(&stream("s")).await.unwrap().unwrap().first, next.first);
 }

@@ -3,6 +3,7 @@
 
 pub mod contract;
 pub mod harness;
+pub mod hooked_disk;
 pub mod interposed;
 pub mod load;
 pub mod marbles;

@@ -51,6 +51,10 @@ pub struct BackupReport {
 /// What it holds is what was durable at one moment. Files that do not change are linked, and copied where they
 /// cannot be, as into another file system. The destination is durable, and has no mark before it is whole.
 ///
+/// A file that was linked is there once, under two names: what damages it, in the log or in the backup, damages both.
+/// Against a disk that fails a backup helps only on another one, or once its files have been copied;
+/// [`BackupReport::linked_bytes`] says how much is shared.
+///
 /// # Errors
 /// There is something at the destination, the log is damaged where it ends, segments of it are given up faster than
 /// they are copied, or the system refuses. What was begun is taken away again.

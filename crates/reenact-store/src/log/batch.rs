@@ -10,7 +10,7 @@ use super::index::{Indexed, StreamHead};
 use super::prepare::Prepared;
 use super::shared::{PARTITION, Shared};
 use crate::chain::ChainHash;
-use crate::decide::{Decision, RecentIds, StreamIds, check_truncation, decide};
+use crate::decide::{Decision, Looked, RecentIds, StreamIds, check_truncation, decide};
 use crate::event::{EventId, ExpectedSequence, Head, NewEvent, Position, Receipt, Sequence, StreamId};
 use crate::store::{AppendError, ReadError, TruncateError};
 
@@ -35,13 +35,15 @@ pub(super) struct Content {
     pub(super) expected: ExpectedSequence,
     pub(super) events: Vec<NewEvent>,
     pub(super) prepared: Prepared,
+    /// What is known of its ids, if that could be found out.
+    pub(super) looked: Option<Looked>,
 }
 
 /// What became of an append. Its content goes back with it: memory is freed fastest by who asked for it, and the one
 /// that commits has more to do than anybody.
 #[derive(Debug)]
 pub(super) struct Appended {
-    pub(super) result: Result<Receipt, AppendError>,
+    pub(super) outcome: Result<Outcome, AppendError>,
     content: Content,
 }
 
@@ -49,8 +51,18 @@ pub(super) struct Appended {
 pub(super) struct Truncate {
     pub(super) stream: StreamId,
     pub(super) before: Sequence,
+    /// The chain before that event, if it is known.
+    pub(super) anchor: Option<ChainHash>,
     pub(super) answer: oneshot::Sender<Result<Head, TruncateError>>,
     pub(super) queued: OwnedSemaphorePermit,
+}
+
+/// What became of an append.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Outcome {
+    Appended(Receipt),
+    /// The events were there, from this one on. Whoever waits makes the receipt, which takes reading.
+    There(Sequence),
 }
 
 impl Request {
@@ -66,7 +78,7 @@ impl Request {
     pub(super) fn refuse(self, error: AppendError) {
         match self {
             Self::Append(Append { answer, content, .. }) => {
-                Answer::Append(answer, Appended { result: Err(error), content }).tell();
+                Answer::Append(answer, Appended { outcome: Err(error), content }).tell();
             }
             Self::Truncate(truncate) => Answer::Truncate(truncate.answer, Err(error.into())).tell(),
         }
@@ -93,7 +105,7 @@ impl Answer {
     pub(super) fn refuse(self, error: &AppendError) {
         match self {
             Self::Append(waiting, Appended { content, .. }) => {
-                Self::Append(waiting, Appended { result: Err(error.clone()), content }).tell();
+                Self::Append(waiting, Appended { outcome: Err(error.clone()), content }).tell();
             }
             Self::Truncate(waiting, _) => Self::Truncate(waiting, Err(error.clone().into())).tell(),
         }
@@ -181,13 +193,13 @@ impl Batch {
     ) {
         match request {
             Request::Append(Append { content, answer, queued }) => {
-                let result = self.append(&content, shared, recent, target);
-                self.answers.push(Answer::Append(answer, Appended { result, content }));
+                let outcome = self.append(&content, shared, recent, target);
+                self.answers.push(Answer::Append(answer, Appended { outcome, content }));
                 // It waits no longer: others may.
                 drop(queued);
             }
-            Request::Truncate(Truncate { stream, before, answer, queued }) => {
-                let truncated = self.truncate(&stream, before, shared);
+            Request::Truncate(Truncate { stream, before, anchor, answer, queued }) => {
+                let truncated = self.truncate(&stream, (before, anchor), shared);
                 self.answers.push(Answer::Truncate(answer, truncated));
                 drop(queued);
             }
@@ -200,24 +212,17 @@ impl Batch {
         shared: &Shared,
         recent: &mut RecentIds,
         target: &Target,
-    ) -> Result<Receipt, AppendError> {
-        let Content { stream, expected, events, prepared } = content;
+    ) -> Result<Outcome, AppendError> {
+        let Content { stream, expected, events, prepared, looked } = content;
         let slot = self.slots.get(stream).copied();
         let head = match slot {
             Some(slot) => Some(self.streams[slot as usize].head),
             None => shared.head(stream)?,
         };
-        let kept = match &head {
-            Some(head) => shared.kept_from(stream, head)?.0,
-            None => Sequence::FIRST,
-        };
-        let mut known = Known { batch: self, shared, recent, stream, slot, head, kept };
+        let looked = looked.as_ref();
+        let mut known = Known { batch: self, shared, recent, looked, stream, slot, head };
         match decide(&mut known, stream, *expected, events)? {
-            Decision::Retry(first) => {
-                let last = first.plus(events.len() as u64 - 1);
-                let (chain, position) = known.chain_at(last, target)?;
-                Ok(Receipt { first, last, partition: PARTITION, position: Position(position), chain })
-            }
+            Decision::Retry(first) => Ok(Outcome::There(first)),
             Decision::Append(first) => {
                 recent.push(stream, first, events);
                 let slot = slot.unwrap_or_else(|| self.begin(stream, head, target.segment));
@@ -225,7 +230,7 @@ impl Batch {
                 let chain = self.streams[slot as usize].head.chain;
                 let position = Position(target.position + u64::from(self.events()) - 1);
                 let last = first.plus(events.len() as u64 - 1);
-                Ok(Receipt { first, last, partition: PARTITION, position, chain })
+                Ok(Outcome::Appended(Receipt { first, last, partition: PARTITION, position, chain }))
             }
         }
     }
@@ -285,7 +290,7 @@ impl Batch {
     fn truncate(
         &mut self,
         stream: &StreamId,
-        before: Sequence,
+        (before, known): (Sequence, Option<ChainHash>),
         shared: &Shared,
     ) -> Result<Head, TruncateError> {
         let slot = self.slots.get(stream).copied();
@@ -301,10 +306,12 @@ impl Batch {
             return Ok(public(first, anchor));
         }
         let last = Sequence(before.0 - 1);
-        let anchor = match slot.and_then(|slot| self.entry(slot, last)) {
-            Some((_, entry)) => entry.indexed.chain,
-            None if last == head.sequence => head.chain,
-            None => shared.chain_at(stream, &head, last).map_err(AppendError::from)?.0,
+        let anchor = match (slot.and_then(|slot| self.entry(slot, last)), known) {
+            (Some((_, entry)), _) => entry.indexed.chain,
+            (None, _) if last == head.sequence => head.chain,
+            (None, Some(chain)) => chain,
+            // The event became durable after somebody looked, or it could not be read then.
+            (None, None) => shared.chain_at(stream, &head, last).map_err(AppendError::from)?.0,
         };
         let slot = slot.unwrap_or_else(|| self.begin(stream, Some(head), head.segment));
         let truncation = Truncation { stream: stream.clone(), before, anchor };
@@ -331,11 +338,12 @@ impl Batch {
 
     /// Ids of the events that the batch has of a stream, from `first` on.
     fn ids(&self, slot: u32, first: Sequence, count: usize) -> Vec<EventId> {
-        let (head, mut ids) = (self.streams[slot as usize].head.sequence, Vec::new());
-        let last = first.plus(count as u64).0.min(head.0 + 1);
-        for sequence in first.0..last {
-            ids.extend(self.entry(slot, Sequence(sequence)).map(|(_, entry)| entry.indexed.id));
-        }
+        let Pending { head, last, .. } = &self.streams[slot as usize];
+        let entries = std::iter::successors(*last, |at| self.entries[*at as usize].earlier);
+        let backward = (first.0..=head.sequence.0).rev().zip(entries);
+        let wanted = backward.skip_while(|(sequence, _)| *sequence >= first.plus(count as u64).0);
+        let mut ids: Vec<_> = wanted.map(|(_, at)| self.entries[at as usize].indexed.id).collect();
+        ids.reverse();
         ids
     }
 
@@ -358,22 +366,10 @@ struct Known<'a> {
     batch: &'a Batch,
     shared: &'a Shared,
     recent: &'a mut RecentIds,
+    looked: Option<&'a Looked>,
     stream: &'a StreamId,
     slot: Option<u32>,
     head: Option<StreamHead>,
-    kept: Sequence,
-}
-
-impl Known<'_> {
-    /// The chain at an event that is there, and its position.
-    fn chain_at(&self, sequence: Sequence, target: &Target) -> Result<(ChainHash, u64), ReadError> {
-        if let Some((at, entry)) = self.slot.and_then(|slot| self.batch.entry(slot, sequence)) {
-            return Ok((entry.indexed.chain, target.position + u64::from(at)));
-        }
-        let head =
-            self.shared.head(self.stream)?.expect("an event that was found is of a stream that is there");
-        self.shared.chain_at(self.stream, &head, sequence)
-    }
 }
 
 impl StreamIds for Known<'_> {
@@ -382,8 +378,11 @@ impl StreamIds for Known<'_> {
         self.head.map(|head| head.sequence)
     }
 
-    fn first(&self) -> Sequence {
-        self.kept
+    fn first(&mut self) -> Result<Sequence, ReadError> {
+        match &self.head {
+            Some(head) => Ok(self.shared.kept_from(self.stream, head)?.0),
+            None => Ok(Sequence::FIRST),
+        }
     }
 
     fn ids(&mut self, first: Sequence, count: usize) -> Result<Vec<EventId>, ReadError> {
@@ -392,12 +391,11 @@ impl StreamIds for Known<'_> {
 
     fn find_recent(&mut self, id: EventId) -> Result<Option<Sequence>, ReadError> {
         // Ids are made in the order of time: a new one is nearly always the highest, and then surely not there.
-        if self.head.is_none_or(|head| id > head.highest) {
-            return Ok(None);
-        }
+        let Some(head) = self.head.filter(|head| id <= head.highest) else { return Ok(None) };
         let (from, stream) = ((self.shared, self.batch, self.slot), self.stream);
-        let next = self.head.map_or(Sequence::FIRST, |head| head.sequence.plus(1));
-        self.recent.find(stream, self.kept..next, id, |first, count| ids(from, stream, first, count))
+        let kept = self.first()?..head.sequence.plus(1);
+        let load = |first, count| ids(from, stream, first, count);
+        self.recent.find((stream, kept), (id, self.looked), load)
     }
 }
 

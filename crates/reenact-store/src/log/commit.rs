@@ -18,7 +18,6 @@ use super::format::{
 use super::segment::segment_name;
 use super::shared::Shared;
 use crate::clock::SteadyClock;
-use crate::decide::RecentIds;
 use crate::disk::{Access, DiskFile, PAGE_BYTES, PageBuffer, is_full};
 use crate::event::Timestamp;
 use crate::limits::{LOG_INDEX_BYTES_MAX, LOG_SEALED_MAX, MARK_AHEAD_BYTES};
@@ -92,11 +91,26 @@ pub(super) struct Core {
     tail: Tail,
     /// The tail's segment, once something was written to it.
     file: Option<Arc<dyn DiskFile>>,
-    recent: RecentIds,
     batch: Batch,
     /// A page for the head of a segment, and then the block.
     buffer: PageBuffer,
     weakness: Option<Weakness>,
+    /// Whether somebody who committed has panicked.
+    pub(super) panicked: bool,
+}
+
+/// A commit that was begun, on whatever thread. If it panics, those who wait are told.
+struct Begun<'a> {
+    core: &'a mut Core,
+    ended: bool,
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.core.give_up();
+        }
+    }
 }
 
 impl Core {
@@ -108,21 +122,9 @@ impl Core {
         weakness: Option<Weakness>,
     ) -> Self {
         let buffer = PageBuffer::new(PAGE_BYTES + BLOCK_WRITE_MAX);
-        let (recent, batch, next) = (RecentIds::default(), Batch::default(), VecDeque::new());
-        Self {
-            shared,
-            segments,
-            queue,
-            next,
-            commits,
-            clock,
-            tail,
-            file: None,
-            recent,
-            batch,
-            buffer,
-            weakness,
-        }
+        let (batch, next) = (Batch::default(), VecDeque::new());
+        let (file, panicked) = (None, false);
+        Self { shared, segments, queue, next, commits, clock, tail, file, batch, buffer, weakness, panicked }
     }
 
     /// Whether something waits that the last commit had no room for.
@@ -132,6 +134,13 @@ impl Core {
 
     /// Commits what waits, as far as it fits into one block. How many were answered; 0 if nothing waits.
     pub(super) fn commit(&mut self) -> usize {
+        let mut begun = Begun { core: self, ended: false };
+        let answered = begun.core.commit_block();
+        begun.ended = true;
+        answered
+    }
+
+    fn commit_block(&mut self) -> usize {
         let Some(first) = self.next_if(|_| true) else { return 0 };
         if let Some(reason) = self.shared.poison.get() {
             first.refuse(AppendError::Poisoned { reason: reason.clone() });
@@ -152,7 +161,7 @@ impl Core {
                 }
             }
             Err(error) => {
-                self.recent.clear();
+                self.shared.recent().clear();
                 for answer in answers {
                     answer.refuse(&error);
                 }
@@ -169,15 +178,30 @@ impl Core {
         self.next.pop_front_if(|request| wanted(request))
     }
 
+    /// After a panic: nobody knows what was written, and everybody who waits is told so.
+    fn give_up(&mut self) {
+        self.panicked = true;
+        let error = self.shared.give_up();
+        self.shared.recent().clear();
+        for answer in std::mem::take(&mut self.batch.answers) {
+            answer.refuse(&error);
+        }
+        while let Some(request) = self.next_if(|_| true) {
+            request.refuse(error.clone());
+        }
+    }
+
     /// Decides about everything that waits, as far as it fits into one block.
     fn gather(&mut self, first: Request) {
         let Tail { segment, position, .. } = self.tail;
         let target = Target { segment, offset: self.tail.begin(), position };
         let room = self.tail.room();
         self.batch.clear();
+        let shared = Arc::clone(&self.shared);
+        let mut recent = shared.recent();
         let mut next = Some(first);
         while let Some(request) = next {
-            self.batch.push(request, &self.shared, &mut self.recent, &target);
+            self.batch.push(request, &shared, &mut recent, &target);
             let used = self.batch.records.len();
             next = self.next_if(|request| used + request.record_bytes() <= room);
         }

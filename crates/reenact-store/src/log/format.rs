@@ -440,9 +440,14 @@ pub(super) enum Body {
     Truncation(Truncation),
 }
 
+/// Whether a record's body is a truncation, or of no other form.
+pub(super) fn is_truncation(body: &[u8]) -> bool {
+    body.first() == Some(&TRUNCATION)
+}
+
 impl Body {
     pub(super) fn read(body: &Bytes) -> Result<Self, &'static str> {
-        if body.first() != Some(&TRUNCATION) {
+        if !is_truncation(body) {
             let (stream, sequence, event) = read_canonical(body).ok_or("an event is not canonical")?;
             return Ok(Self::Event(stream, sequence, event));
         }

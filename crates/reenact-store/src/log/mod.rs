@@ -18,6 +18,7 @@ mod background;
 mod backup;
 mod batch;
 mod commit;
+mod early;
 mod fold;
 mod format;
 mod index;
@@ -63,8 +64,9 @@ pub use survey::{ToolError, ToolProgress};
 pub use verify::{Damage, Nature, VerifyReport, verify, verify_on};
 
 use background::{Segments, index_step};
-use batch::{Append, Content, Request, Truncate};
+use batch::{Append, Content, Outcome, Request, Truncate};
 use commit::{Core, Queue};
+use early::Early;
 use prepare::Prepared;
 use read::Source;
 use recovery::{Recovery, recover};
@@ -137,7 +139,7 @@ pub enum CloseError {
         /// What the system says.
         source: io::Error,
     },
-    /// A thread of the log has panicked.
+    /// A thread of the log has panicked, or one that appended while it committed. Since then the log took nothing.
     #[error("a thread of the log has panicked")]
     Panicked,
 }
@@ -286,9 +288,18 @@ impl EventLog {
     pub fn open_with(directory: impl AsRef<Path>, options: &LogOptions) -> Result<Self, OpenError> {
         let path = directory.as_ref();
         let disk = RealDisk::create(path).map_err(|source| OpenError::Io { path: path.into(), source })?;
-        let mut log = Self::open_stepped(Arc::new(disk), Arc::new(SystemClock), options)?;
+        Self::open_on(Arc::new(disk), options)
+    }
+
+    /// As [`open_with`](Self::open_with), on any disk.
+    ///
+    /// # Errors
+    /// Those of [`open_with`](Self::open_with).
+    pub fn open_on(disk: Arc<dyn Disk>, options: &LogOptions) -> Result<Self, OpenError> {
+        let path = disk.path("");
+        let mut log = Self::open_stepped(disk, Arc::new(SystemClock), options)?;
         let threads = Threads::start(&log.inner);
-        log.threads = Some(threads.map_err(|source| OpenError::Io { path: path.into(), source })?);
+        log.threads = Some(threads.map_err(|source| OpenError::Io { path, source })?);
         Ok(log)
     }
 
@@ -350,7 +361,7 @@ impl EventLog {
         &self.report
     }
 
-    /// The failure after which the log takes no more events, if there was one.
+    /// The failure, or the panic, after which the log takes no more events, if there was one.
     pub fn poisoned(&self) -> Option<&str> {
         self.inner.shared.poison.get().map(String::as_str)
     }
@@ -370,17 +381,13 @@ impl EventLog {
 
     /// Gives up the oldest segments: those whose events all come before `from`. Streams go on where they
     /// are, with what is left of them; [`Head::first`] and [`Head::anchor`] say where that begins. How many were
-    /// given up. It blocks, and holds up those who append.
+    /// given up. It blocks, but holds up those who append only for a moment.
     ///
     /// # Errors
     /// What is to be kept of them cannot be read or written; then nothing is given up, though it may turn out that
     /// something was when the log is opened again.
     pub fn retain(&self, from: Position) -> Result<u32, ReadError> {
-        // Indexes that are removed must not be merged.
-        let _nobody_merges = self.inner.shared.merging();
-        // Who appends must not look for streams where segments are being removed.
-        let _nobody_appends = self.inner.core();
-        retain::retain(&self.inner.shared, from)
+        retain::retain(&self.inner.shared, from, || self.inner.core())
     }
 
     /// Commits what waits and closes the log, as dropping it does, and says whether that went well. It blocks.
@@ -395,7 +402,9 @@ impl EventLog {
         let joined = self.threads.take().map_or(Ok(()), Threads::stop);
         let mut core = self.inner.core();
         while core.commit() > 0 {}
-        joined.map_err(|()| CloseError::Panicked)?;
+        if joined.is_err() || core.panicked {
+            return Err(CloseError::Panicked);
+        }
         if !core.is_sound() {
             return Ok(());
         }
@@ -410,20 +419,33 @@ impl EventLog {
         events: Vec<NewEvent>,
     ) -> Result<Receipt, AppendError> {
         let bytes = check_events(stream, &events)?;
-        self.check_poison()?;
+        let (shared, count) = (&self.inner.shared, events.len());
+        if let Err(poisoned) = self.check_poison() {
+            // To say that events are there already takes no write.
+            let there = Early::new(shared, stream, expected, &events).there;
+            return there.map_or(Err(poisoned), |first| Ok(shared.receipt(stream, first, count)?));
+        }
         let queued = self.turn(bytes).await;
-        let prepared = Prepared::new(&self.inner.shared, stream, (&events, bytes));
+        let Early { head, looked, there } = Early::new(shared, stream, expected, &events);
+        if let Some(first) = there {
+            return Ok(shared.receipt(stream, first, count)?);
+        }
+        let prepared = Prepared::new(shared.log, head.as_ref(), stream, (&events, bytes));
         let (answer, answered) = oneshot::channel();
-        let content = Content { stream: stream.clone(), expected, events, prepared };
+        let content = Content { stream: stream.clone(), expected, events, prepared, looked };
         let append = Append { content, answer, queued };
-        self.submit(Request::Append(append), answered).await?.result
+        match self.submit(Request::Append(append), answered).await?.outcome? {
+            Outcome::Appended(receipt) => Ok(receipt),
+            Outcome::There(first) => Ok(shared.receipt(stream, first, count)?),
+        }
     }
 
     async fn give_up(&self, stream: &StreamId, before: Sequence) -> Result<Head, TruncateError> {
         self.check_poison()?;
         let queued = self.turn(0).await;
+        let anchor = self.inner.shared.chain_before(stream, before);
         let (answer, answered) = oneshot::channel();
-        let truncate = Truncate { stream: stream.clone(), before, answer, queued };
+        let truncate = Truncate { stream: stream.clone(), before, anchor, answer, queued };
         self.submit(Request::Truncate(truncate), answered).await?
     }
 
@@ -453,7 +475,11 @@ impl EventLog {
             }
             threads.commit(&self.inner);
         }
-        answer.await.map_err(|_| AppendError::Unavailable { reason: "the log has been closed".into() })
+        answer.await.map_err(|_| {
+            // Whoever had the request was closed, or has panicked.
+            let closed = AppendError::Unavailable { reason: "the log has been closed".into() };
+            self.check_poison().err().unwrap_or(closed)
+        })
     }
 }
 

@@ -7,7 +7,7 @@
 use smallvec::SmallVec;
 
 use super::format::{LogId, RECORD_HEAD_BYTES, write_event};
-use super::shared::Shared;
+use super::index::StreamHead;
 use crate::chain::ChainHash;
 use crate::event::{NewEvent, Sequence, StreamId};
 
@@ -30,13 +30,16 @@ pub(super) struct Made {
 }
 
 impl Prepared {
-    /// The records of events, which count for so many bytes.
-    pub(super) fn new(shared: &Shared, stream: &StreamId, (events, bytes): (&[NewEvent], usize)) -> Self {
-        // Whatever keeps the stream from being looked up shows when its turn comes.
-        let head = shared.head(stream).ok().flatten();
+    /// The records of events after `head`, which count for so many bytes.
+    pub(super) fn new(
+        log: LogId,
+        head: Option<&StreamHead>,
+        stream: &StreamId,
+        (events, bytes): (&[NewEvent], usize),
+    ) -> Self {
         let first = head.map_or(Sequence::FIRST, |head| head.sequence.plus(1));
         let start = head.map_or(ChainHash::START, |head| head.chain);
-        Self::after(shared.log, (first, start), stream, (events, bytes))
+        Self::after(log, (first, start), stream, (events, bytes))
     }
 
     /// The records of events from `first` on, chained to `start`.

@@ -36,6 +36,12 @@ const TRIES: usize = 5;
 /// are synced before they are shown. It changes nothing and holds up nobody; where it finds an index missing, it
 /// makes one in memory.
 ///
+/// One thing is not promised, where a file system takes no writes past the page cache (the writer tries, and most do).
+/// If a sync of the writer's fails there, the system may still show what the disk does not have, and tells of the
+/// failure only those who had the file open. A reader that opens the segment after that shows a last block that was
+/// never acknowledged; its events are lost if the power is cut before somebody opens the log for writing, which writes
+/// that block once more. Who had the segment open before is told, and shows nothing.
+///
 /// Segments that are given up while it is open become unreadable; it must be opened anew then.
 #[derive(Debug)]
 pub struct LogReader {

@@ -137,6 +137,11 @@ impl Opening<'_> {
                 "more follows than there was when it was closed",
             ));
         }
+        if self.writable || !self.mark.closed {
+            // The last act of a process that was killed may have been to give the mark its name. Nothing is removed,
+            // and nothing shown, because of a mark that a power cut could still take back.
+            self.disk.sync_names().map_err(self.io(MARK))?;
+        }
         if self.writable {
             self.clean_up(&shared, &tail, torn)?;
         }
@@ -480,8 +485,6 @@ impl Opening<'_> {
 
     /// Makes durable what was found: a process that was killed may have written what the disk has not kept.
     fn sync(&self, last_block: Option<u64>, tail: &Tail) -> Result<(), OpenError> {
-        // Its last act may have been to give the mark its name; a reader shows what that says as well.
-        self.disk.sync_names().map_err(self.io(MARK))?;
         if self.writable {
             self.write_again(last_block, tail)?;
         }
@@ -513,7 +516,9 @@ impl Opening<'_> {
         write().map_err(self.io(&name))
     }
 
-    /// Takes away the remains of an interrupted write, and files that nothing names any more.
+    /// Takes away the remains of an interrupted write, and files that nothing names any more. Which of these removals
+    /// a power cut leaves does not matter: what comes back is passed over again, by its number or because the mark
+    /// does not name it, and what a run says of full segments stays true.
     fn clean_up(&self, shared: &Shared, tail: &Tail, torn: Option<(Place, u64)>) -> Result<(), OpenError> {
         // Also in a segment that is removed: a power cut may bring it back.
         if let Some((place, bytes)) = torn {
@@ -542,10 +547,13 @@ impl Opening<'_> {
     }
 
     /// Takes away the segments after the last that was begun: they are prepared again, as whether one is all zeros
-    /// is not known. The last goes first, so that there is no gap wherever this ends.
+    /// is not known. The last goes first, and durably so before the next one does, so that there is no gap
+    /// wherever this ends.
     fn remove_prepared(&self, begun: u32) {
-        for segment in self.listing.segments.iter().rev().take_while(|segment| **segment > begun) {
-            if self.disk.remove(&segment_name(*segment)).is_err() {
+        let prepared = self.listing.segments.iter().rev().take_while(|segment| **segment > begun);
+        for (n, segment) in prepared.enumerate() {
+            if n > 0 && self.disk.sync_names().is_err() || self.disk.remove(&segment_name(*segment)).is_err()
+            {
                 return;
             }
         }

@@ -14,12 +14,17 @@ use crate::store::ReadError;
 
 /// Gives up the segments whose events all come before a position; how many. Where their streams stood is kept in a
 /// file of anchors, to which the mark is bound, before anything is removed.
-pub(super) fn retain(shared: &Shared, from: Position) -> Result<u32, ReadError> {
-    while write_index(shared).map_err(|error| unavailable("an index", &error))? {}
-    // The log never ends before its first segment, also not by the mark.
-    shared.advance_mark(None).map_err(|error| unavailable("the mark", &error))?;
+///
+/// All that grows with the log rests on segments that do not change any more, and is done beside those who append.
+/// `alone` is called for the moment in which the segments go out of use: who appends must not be looking into them.
+pub(super) fn retain<Alone>(
+    shared: &Shared,
+    from: Position,
+    alone: impl FnOnce() -> Alone,
+) -> Result<u32, ReadError> {
+    let _one_at_a_time = shared.retaining();
     let first = shared.state().first;
-    let kept = shared.segment_of(from.0)?.min(shared.marked().segment);
+    let kept = kept_from(shared, from)?;
     if kept <= first {
         return Ok(0);
     }
@@ -33,17 +38,42 @@ pub(super) fn retain(shared: &Shared, from: Position) -> Result<u32, ReadError> 
     let (crc, anchors) = checked.map_err(|error| unavailable(&name, &error))?;
     let marked = shared.advance_mark(Some((kept, crc)));
     marked.map_err(|error| unavailable("the mark", &error))?;
-    let runs: Vec<Run> = {
+    {
+        let _alone = alone();
         let mut state = shared.state_mut();
-        state.first = kept;
-        state.anchors = Some(Arc::new(anchors));
+        (state.first, state.anchors) = (kept, Some(Arc::new(anchors)));
+        drop(state);
+        shared.forget_heads();
+        shared.routes().clear();
+        shared.forget_files(kept);
+    }
+    remove(shared, (first, kept));
+    Ok(kept - first)
+}
+
+/// The first segment that is kept: the one of a position, unless an earlier one has no index in a file yet, or is the
+/// one up to which the log is marked.
+fn kept_from(shared: &Shared, from: Position) -> Result<u32, ReadError> {
+    let unindexed = || shared.state().sealed.front().map(|index| index.segment);
+    let active = shared.state().active.segment;
+    while unindexed().is_some_and(|segment| segment < active) {
+        write_index(shared).map_err(|error| unavailable("an index", &error))?;
+    }
+    // The log never ends before its first segment, also not by the mark.
+    shared.advance_mark(None).map_err(|error| unavailable("the mark", &error))?;
+    Ok(shared.segment_of(from.0)?.min(shared.marked().segment).min(active))
+}
+
+/// Removes the files of segments that are not in use any more. What is left of them is removed when the log is opened
+/// again.
+fn remove(shared: &Shared, (first, kept): (u32, u32)) {
+    let runs: Vec<Run> = {
+        // Whoever merges runs counts on them.
+        let _nobody_merges = shared.merging();
+        let mut state = shared.state_mut();
         state.runs.extract_if(.., |run| run.last < kept).collect()
     };
-    shared.forget_heads();
-    shared.routes().clear();
-    shared.forget_files(kept);
     for segment in first..kept {
-        // What is left is removed when the log is opened again.
         let _left = shared.disk.remove(&segment_name(segment));
         let _left = shared.disk.remove(&index_name(segment));
     }
@@ -51,7 +81,6 @@ pub(super) fn retain(shared: &Shared, from: Position) -> Result<u32, ReadError> 
         let _left = shared.disk.remove(&run_name((run.first, run.last)));
     }
     let _left = shared.disk.remove(&anchors_name(first));
-    Ok(kept - first)
 }
 
 /// Where the streams of the segments before `kept` stood at their end.

@@ -14,10 +14,11 @@ use super::index::{ActiveIndex, Found, IndexFile, List, ListPlace, Listed, RunFi
 use super::read::{Route, Stage};
 use super::segment::{MARK, Scanner, index_name, run_name, segment_name};
 use crate::chain::ChainHash;
+use crate::decide::RecentIds;
 use crate::disk::{Access, Disk, DiskFile, MemoryFile, PAGE_BYTES, replace};
 use crate::event::{PartitionId, Position, Sequence, StreamId, Timestamp};
 use crate::limits::{LOG_FILES_MAX, LOG_HEADS_MAX};
-use crate::store::ReadError;
+use crate::store::{AppendError, ReadError};
 
 /// The one partition that the log has.
 pub(super) const PARTITION: PartitionId = PartitionId(0);
@@ -127,8 +128,11 @@ pub(super) struct Shared {
     state: RwLock<State>,
     heads: Mutex<HeadCache>,
     files: Mutex<Files>,
+    /// Also those of events that wait to become durable.
+    recent: Mutex<RecentIds>,
     indexing: Mutex<()>,
     merging: Mutex<()>,
+    retaining: Mutex<()>,
     /// The mark as it is on the disk.
     mark: Mutex<Mark>,
     /// How far it says that the log reaches, for who must not wait until one is written.
@@ -154,8 +158,10 @@ impl Shared {
             state: RwLock::new(state),
             heads: Mutex::default(),
             files: Mutex::default(),
+            recent: Mutex::default(),
             indexing: Mutex::default(),
             merging: Mutex::default(),
+            retaining: Mutex::default(),
             rebuilding: Mutex::default(),
             routes: Mutex::default(),
             poison: OnceLock::new(),
@@ -207,6 +213,12 @@ impl Shared {
         })
     }
 
+    /// Takes no more events, as a thread has panicked in what it did for the log. What is told to those who append.
+    pub(super) fn give_up(&self) -> AppendError {
+        let reason = self.poison.get_or_init(|| "a thread of the log has panicked".into());
+        AppendError::Poisoned { reason: reason.clone() }
+    }
+
     /// Held by whoever writes indexes.
     pub(super) fn indexing(&self) -> MutexGuard<'_, ()> {
         self.indexing.lock().unwrap_or_else(PoisonError::into_inner)
@@ -217,12 +229,22 @@ impl Shared {
         self.merging.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Held by whoever gives up segments.
+    pub(super) fn retaining(&self) -> MutexGuard<'_, ()> {
+        self.retaining.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn files(&self) -> MutexGuard<'_, Files> {
         self.files.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn heads(&self) -> MutexGuard<'_, HeadCache> {
         self.heads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Never held while something is read or written, but by the one that commits.
+    pub(super) fn recent(&self) -> MutexGuard<'_, RecentIds> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn note_rebuilt(&self) {

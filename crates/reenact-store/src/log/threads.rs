@@ -3,13 +3,15 @@
 
 use std::future::poll_fn;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::task::{Poll, Waker};
 use std::thread::{self, JoinHandle};
 
 use super::Inner;
 use super::background::{merge_step, write_index};
+use super::commit::Core;
 
 /// Appends in a block up to which those who append commit themselves. With more of them it costs less to wake the log's
 /// thread than to let one of theirs wait for the disk.
@@ -69,7 +71,7 @@ impl Threads {
             [("log-commit", commit), ("log-prepare", prepare), ("log-index", index), ("log-merge", merge)];
         for (name, work) in works {
             let (inner, bells) = (Arc::clone(inner), Arc::clone(&threads.bells));
-            let thread = thread::Builder::new().name(name.into()).spawn(move || work(&inner, &bells));
+            let thread = thread::Builder::new().name(name.into()).spawn(move || run(work, &inner, &bells));
             match thread {
                 Ok(handle) => threads.handles.push(handle),
                 Err(error) => {
@@ -118,7 +120,7 @@ impl Threads {
     pub(super) fn commit(&self, inner: &Inner) {
         let mut more = true;
         if self.are_few()
-            && let Ok(mut core) = inner.core.try_lock()
+            && let Some(mut core) = try_core(inner)
         {
             let answered = core.commit();
             more = core.has_more();
@@ -133,6 +135,16 @@ impl Threads {
     }
 }
 
+/// The one that commits, if nobody has it.
+fn try_core(inner: &Inner) -> Option<MutexGuard<'_, Core>> {
+    match inner.core.try_lock() {
+        Ok(core) => Some(core),
+        // Who panicked has seen to it that all are refused.
+        Err(TryLockError::Poisoned(core)) => Some(core.into_inner()),
+        Err(TryLockError::WouldBlock) => None,
+    }
+}
+
 impl Bells {
     /// Whether this is another task than the one that appended last.
     fn is_another(&self, waker: &Waker) -> bool {
@@ -142,6 +154,11 @@ impl Bells {
             *last = Some(waker.clone());
         }
         !same
+    }
+
+    /// Whether what is done ahead of need is still of use.
+    fn goes_on(&self, inner: &Inner) -> bool {
+        !self.stop.load(Ordering::Acquire) && inner.shared.poison.get().is_none()
     }
 
     /// After a commit: wakes whom it gives something to do.
@@ -156,6 +173,21 @@ impl Bells {
         if sealed {
             self.index.ring();
         }
+    }
+}
+
+/// Works until the log is closed. After a panic nothing more is taken; the thread that commits goes on, to refuse
+/// what still comes.
+fn run(work: Work, inner: &Inner, bells: &Bells) {
+    let mut panicked = None;
+    while let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(inner, bells))) {
+        // What it left is used to read and to refuse, and nothing else.
+        inner.shared.give_up();
+        bells.commit.ring();
+        panicked.get_or_insert(panic);
+    }
+    if let Some(panic) = panicked {
+        resume_unwind(panic);
     }
 }
 
@@ -191,7 +223,7 @@ fn gather(inner: &Inner, answered: usize) {
 }
 
 fn prepare(inner: &Inner, bells: &Bells) {
-    while !bells.stop.load(Ordering::Acquire) {
+    while bells.goes_on(inner) {
         // A failure shows again, and is told, when the segment is needed.
         if !inner.prepare_step().unwrap_or(false) {
             bells.prepare.wait();
@@ -200,7 +232,7 @@ fn prepare(inner: &Inner, bells: &Bells) {
 }
 
 fn index(inner: &Inner, bells: &Bells) {
-    while !bells.stop.load(Ordering::Acquire) {
+    while bells.goes_on(inner) {
         // What could not be written stays in memory, and is tried again after the next commit.
         if write_index(&inner.shared).unwrap_or(false) {
             bells.merge.ring();
@@ -211,7 +243,7 @@ fn index(inner: &Inner, bells: &Bells) {
 }
 
 fn merge(inner: &Inner, bells: &Bells) {
-    while !bells.stop.load(Ordering::Acquire) {
+    while bells.goes_on(inner) {
         // What could not be merged is tried again when there is more.
         if !merge_step(&inner.shared).unwrap_or(false) {
             bells.merge.wait();

@@ -34,6 +34,15 @@ impl Survival {
         if self == Self::Each { Self::draw(random) } else { self }
     }
 
+    /// Those of some changes that survive: half the time the first few, as a journal keeps them, and otherwise each
+    /// by itself.
+    pub(super) fn survivors<'a, T>(self, changes: &'a [T], random: &mut Random) -> Vec<&'a T> {
+        if self == Self::Each && random.below(2) == 0 {
+            return changes.iter().filter(|_| random.below(2) == 0).collect();
+        }
+        changes[..self.prefix(changes.len(), random)].iter().collect()
+    }
+
     /// How many of `count` things in a row survive, if none does after one that does not.
     pub(super) fn prefix(self, count: usize, random: &mut Random) -> usize {
         match self {

@@ -5,13 +5,13 @@
 //!             ├─ nothing ──────────► in the page cache ──────► each sector of 512 bytes may survive
 //!             └─ sync that fails ──► forgotten by the system ► is lost, whatever a later sync says
 //!   named ────┬─ sync_names ───────► durable
-//!             └─ nothing ──────────► of such changes, in their order, the first few survive
+//!             └─ nothing ──────────► each such change may survive
 //! ```
 //!
 //! Where file systems differ, the rules are those of POSIX: a file that is synced has no name yet; one that
 //! has its name may have any part of what was written, with zeros between, at any length; a sector that was
 //! written twice holds either, or what was there before. Journals keep changes of names in their order, and
-//! so does this.
+//! other file systems do not: any of them may be lost, though each as a whole.
 
 mod content;
 mod file;
@@ -81,7 +81,8 @@ struct State {
 #[derive(Clone, Debug)]
 enum NameChange {
     Link(String, Inode),
-    Rename(String, String),
+    /// The new name is that of the file, whether or not the old one ever got to the disk.
+    Rename(String, String, Inode),
     Remove(String),
 }
 
@@ -89,10 +90,11 @@ impl NameChange {
     fn apply(&self, names: &mut Names) {
         match self {
             Self::Link(name, inode) => drop(names.insert(name.clone(), Arc::clone(inode))),
-            Self::Rename(from, to) => {
-                if let Some(inode) = names.remove(from) {
-                    names.insert(to.clone(), inode);
+            Self::Rename(from, to, inode) => {
+                if names.get(from).is_some_and(|there| Arc::ptr_eq(there, inode)) {
+                    names.remove(from);
                 }
+                names.insert(to.clone(), Arc::clone(inode));
             }
             Self::Remove(name) => drop(names.remove(name)),
         }
@@ -185,8 +187,9 @@ impl SimDisk {
         state.plan.stopped = true;
         let survival = Survival::draw(random);
         let mut names = state.names_on_disk.clone();
-        let kept = survival.prefix(state.unsynced.len(), random);
-        state.unsynced[..kept].iter().for_each(|change| change.apply(&mut names));
+        for change in survival.survivors(&state.unsynced, random) {
+            change.apply(&mut names);
+        }
         for inode in names.values_mut() {
             let after = content(inode).after_power_cut(survival, random);
             *inode = Arc::new(Mutex::new(after));
@@ -360,8 +363,8 @@ impl Disk for SimDisk {
         let mut state = self.state();
         let fate = state.plan.meet(Call::Rename)?;
         fate.unless_it_fails()?;
-        state.find(from)?;
-        state.change(NameChange::Rename(from.to_owned(), to.to_owned()));
+        let inode = state.find(from)?;
+        state.change(NameChange::Rename(from.to_owned(), to.to_owned(), inode));
         fate.answer(())
     }
 

@@ -116,7 +116,8 @@ impl NewLog {
         self.hand_in();
         let (answer, answered) = oneshot::channel();
         let (stream, queued) = (stream.clone(), self.turn());
-        self.log.inner.queue.push(Request::Truncate(Truncate { stream, before, answer, queued }));
+        let truncate = Truncate { stream, before, anchor: None, answer, queued };
+        self.log.inner.queue.push(Request::Truncate(truncate));
         self.truncations.push(answered);
     }
 
@@ -130,11 +131,13 @@ impl NewLog {
     fn hand_in(&mut self) {
         let Some(Group { stream, first, events, bytes }) = self.group.take() else { return };
         let inner = &self.log.inner;
-        let prepared = Prepared::new(&inner.shared, &stream, (&events, bytes));
+        // Whatever keeps the stream from being looked up shows when its turn comes.
+        let head = inner.shared.head(&stream).ok().flatten();
+        let prepared = Prepared::new(inner.shared.log, head.as_ref(), &stream, (&events, bytes));
         let expected = ExpectedSequence::after(first.0.checked_sub(1).map(Sequence));
         let (answer, answered) = oneshot::channel();
         let queued = self.turn();
-        let content = Content { stream, expected, events, prepared };
+        let content = Content { stream, expected, events, prepared, looked: None };
         inner.queue.push(Request::Append(Append { content, answer, queued }));
         self.appends.push(answered);
     }
@@ -147,7 +150,7 @@ impl NewLog {
         while self.log.step(Step::Index) {}
         let gone = || AppendError::Unavailable { reason: "the log has not answered".into() };
         for answered in self.appends.drain(..) {
-            answered_now(answered).ok_or_else(gone)?.result?;
+            answered_now(answered).ok_or_else(gone)?.outcome?;
         }
         let answers = self.truncations.drain(..).map(|answered| answered_now(answered).and_then(Result::ok));
         Ok(answers.collect())

@@ -2,9 +2,11 @@
 //!
 //! Each segment is folded as it is when a log is opened; what comes out is compared with its index, byte for byte.
 //! One that cannot be folded is walked once more, block by block, so that what is wrong with it is told in places
-//! and what follows is looked at all the same.
+//! and what follows is looked at all the same. A truncation tells the chain before the first event that it keeps; that
+//! is compared with the events before it as long as they are there, which takes reading them once more.
 
 mod derived;
+mod truncations;
 mod walk;
 
 use std::collections::{HashMap, HashSet};
@@ -24,6 +26,7 @@ use super::survey::{
 use crate::disk::{Disk, PAGE_BYTES, RealDisk};
 use crate::event::{Position, StreamId, Timestamp};
 use crate::limits::{LOG_FOLLOW_MILLIS, VERIFY_DAMAGES_MAX};
+use truncations::Truncated;
 
 /// How often a log is verified anew of which segments were given up meanwhile, or that was opened, and a place is looked at anew that
 /// somebody may be writing.
@@ -110,7 +113,8 @@ pub enum Nature {
 }
 
 /// Reads all of the log in a directory, and says what is wrong with it. Nothing is changed, and a log that somebody
-/// writes is read up to where it ends meanwhile. It takes about 200 bytes of memory for each stream.
+/// writes is read up to where it ends meanwhile. It takes about 200 bytes of memory for each stream, and twice that for
+/// one that was truncated. What comes before the last truncation that can be compared is read twice.
 ///
 /// # Errors
 /// Nothing can be said: there is no log, or one of another version; or the system refuses.
@@ -190,6 +194,8 @@ struct Verifier<'a> {
     /// Whether everything before is known, so that indexes can be compared.
     complete: bool,
     truncations: u64,
+    /// The last truncation of each stream.
+    truncated: HashMap<StreamId, Truncated>,
     /// Where the segment before ended, its checksum, and the next position, as far as they are known.
     link: Option<(u64, u32)>,
     position: Option<u64>,
@@ -214,6 +220,7 @@ impl<'a> Verifier<'a> {
             doubtful: HashSet::new(),
             complete: true,
             truncations: 0,
+            truncated: HashMap::new(),
             link: None,
             position: None,
             timestamp: Timestamp::default(),
@@ -248,6 +255,7 @@ impl<'a> Verifier<'a> {
                 break;
             }
         }
+        self.check_truncations(first)?;
         if !self.report.written {
             self.check_prepared(last.map_or(first, |last| last + 1))?;
         }
@@ -407,6 +415,7 @@ impl<'a> Verifier<'a> {
                 FoldError::Damaged(reason) => Unfolded::Damaged(reason.into()),
                 FoldError::Read(error) => Unfolded::Damaged(error.to_string()),
             })?;
+            self.note_truncations(place, &block);
             self.meter.add(block.bytes() as u64);
         }
     }

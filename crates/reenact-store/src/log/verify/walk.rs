@@ -164,7 +164,11 @@ impl Verifier<'_> {
                 self.report.events += 1;
                 Ok(())
             }
-            Body::Truncation(truncation) => self.walk_truncation(walk.segment, &truncation),
+            Body::Truncation(truncation) => {
+                self.walk_truncation(walk.segment, &truncation)?;
+                self.note_truncation(truncation, (walk.segment, walk.offset + at as u64));
+                Ok(())
+            }
         }
     }
 
