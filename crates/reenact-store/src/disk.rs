@@ -32,6 +32,14 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// The directory cannot be read.
     fn list(&self) -> io::Result<Vec<DiskEntry>>;
 
+    /// The names of all files: what a log that is opened needs, however many there are.
+    ///
+    /// # Errors
+    /// The directory cannot be read.
+    fn names(&self) -> io::Result<Vec<String>> {
+        Ok(self.list()?.into_iter().map(|entry| entry.name).collect())
+    }
+
     /// Opens a file that is there.
     ///
     /// # Errors
@@ -283,6 +291,21 @@ impl Disk for RealDisk {
         Ok(entries)
     }
 
+    /// Most file systems say in the directory itself what is a file, and only the file how long it is.
+    fn names(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        for entry in fs::read_dir(&self.directory)? {
+            let entry = entry?;
+            let Ok(name) = entry.file_name().into_string() else { continue };
+            match entry.file_type() {
+                Ok(of) if of.is_file() => names.push(name),
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
+        }
+        Ok(names)
+    }
+
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
         let path = self.path(name);
         match access {
@@ -419,6 +442,8 @@ mod tests {
         replace(&disk, "x", b"2nd").unwrap();
         assert_eq!(read_whole(&disk, "x", 9).unwrap().unwrap(), b"2nd");
         assert_eq!(disk.list().unwrap(), [DiskEntry { name: "x".into(), bytes: 3 }]);
+        fs::create_dir(directory.path().join("no file")).unwrap();
+        assert_eq!(disk.names().unwrap(), ["x"]);
     }
 
     #[test]

@@ -48,6 +48,8 @@ pub const MARK_AHEAD_BYTES: u64 = 16 << 20;
 pub const LOG_INDEX_BYTES_MAX: usize = 6 << 20;
 /// Full segments whose index is in memory; who appends writes one when there are more.
 pub const LOG_SEALED_MAX: usize = 2;
+/// Indexes that are read at once when a segment is taken in anew, which is when a log is opened.
+pub const LOG_EARLIER_INDEXES: usize = 4;
 /// Heads of streams that a log remembers; others are looked for in its indexes.
 pub const LOG_HEADS_MAX: usize = 32_768;
 /// Segments, and indexes, that a log holds open for reading.

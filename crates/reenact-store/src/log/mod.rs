@@ -18,6 +18,7 @@ mod background;
 mod backup;
 mod batch;
 mod commit;
+mod earlier;
 mod early;
 mod fold;
 mod format;

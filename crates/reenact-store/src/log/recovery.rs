@@ -6,14 +6,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::commit::Tail;
+use super::earlier::Earlier;
 use super::fold::{Fold, FoldError};
 use super::format::{HeaderError, LogId, Mark, Place, SegmentHead, VERSION, block_pages};
 use super::index::{ActiveIndex, IndexFile, RunFile};
 use super::segment::{FileKind, MARK, Scanner, WRITE_MAX, anchors_name, index_name, run_name, segment_name};
 use super::shared::{Run, Shared, State};
 use super::{LogOptions, LogPlace, OpenError};
-use crate::disk::{Access, Disk, DiskEntry, PAGE_BYTES, PageBuffer, read_whole, replace};
-use crate::event::{StreamId, Timestamp};
+use crate::disk::{Access, Disk, PAGE_BYTES, PageBuffer, read_whole, replace};
+use crate::event::Timestamp;
 use crate::limits::{LOG_SEALED_MAX, MARK_AHEAD_BYTES};
 
 /// A log as it was found.
@@ -40,9 +41,9 @@ struct Listing {
 }
 
 impl Listing {
-    fn new(entries: Vec<DiskEntry>) -> Self {
+    fn new(names: Vec<String>) -> Self {
         let mut listing = Self::default();
-        for DiskEntry { name, .. } in entries {
+        for name in names {
             match FileKind::of(&name) {
                 FileKind::Segment(segment) => listing.segments.push(segment),
                 FileKind::Index(segment) => drop(listing.indexes.insert(segment)),
@@ -73,7 +74,7 @@ pub(super) fn recover(
     options: &LogOptions,
     writable: bool,
 ) -> Result<Option<Recovery>, OpenError> {
-    let listing = Listing::new(disk.list().map_err(|source| io_error(&**disk, "", source))?);
+    let listing = Listing::new(disk.names().map_err(|source| io_error(&**disk, "", source))?);
     let Some(mark) = read_mark(&**disk)? else {
         return match listing.segments.first() {
             None => Ok(None),
@@ -363,7 +364,7 @@ impl Opening<'_> {
     ) -> Result<End, OpenError> {
         let segment = fold.index.segment;
         let name = segment_name(segment);
-        let before = |stream: &StreamId| shared.head_before(stream, segment);
+        let before = Earlier::new(shared, segment);
         loop {
             self.check_mark(fold)?;
             let offset = fold.offset;

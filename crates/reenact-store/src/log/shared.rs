@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock, RwLockRea
 
 use foldhash::HashMap;
 
+use super::earlier::Earlier;
 use super::fold::{Fold, FoldError};
 use super::format::{LogId, Mark, Place, SegmentHead, StreamKey};
 use super::index::{ActiveIndex, Found, IndexFile, List, ListPlace, Listed, RunFile, StreamHead, encode};
@@ -290,14 +291,28 @@ impl Shared {
         stream: &StreamId,
         segment: u32,
     ) -> Result<Option<StreamHead>, ReadError> {
-        let state = self.state();
-        let sealed = state.sealed.iter().rev().filter(|index| index.segment < segment);
-        if let Some(listed) = sealed.into_iter().find_map(|index| index.get(stream.as_str())) {
-            return Ok(Some(listed.head));
+        if let Some(head) = self.sealed_before(stream, segment) {
+            return Ok(Some(head));
         }
-        let (runs, first, anchors) = (state.runs.clone(), state.first, state.anchors.clone());
-        drop(state);
+        let (runs, first, anchors) = {
+            let state = self.state();
+            (state.runs.clone(), state.first, state.anchors.clone())
+        };
         self.find_head(self.log.key(stream), &runs, (first, segment), anchors.as_deref())
+    }
+
+    /// The same, if a segment tells whose index is in memory.
+    pub(super) fn sealed_before(&self, stream: &StreamId, segment: u32) -> Option<StreamHead> {
+        let state = self.state();
+        let mut sealed = state.sealed.iter().rev().filter(|index| index.segment < segment);
+        sealed.find_map(|index| index.get(stream.as_str())).map(|listed| listed.head)
+    }
+
+    /// The last segment before one whose index is in a file.
+    pub(super) fn indexed_before(&self, segment: u32) -> Option<u32> {
+        let state = self.state();
+        let run = state.runs.iter().rev().find(|run| run.first < segment)?;
+        Some(run.last.min(segment - 1))
     }
 
     /// Looks for a stream in the files of segments from `first` to before `limit`.
@@ -513,7 +528,7 @@ impl Shared {
         let truncations = self.truncations_before(segment)?;
         let index = ActiveIndex::new(segment, head.position, truncations);
         let mut fold = Fold::new(self.log, index, crc, head.timestamp);
-        let before = |stream: &StreamId| self.head_before(stream, segment);
+        let before = Earlier::new(self, segment);
         while fold.offset < end {
             let block = scanner.block(fold.offset).map_err(|error| unavailable(&name, &error))?;
             let position = fold.index.next_position();

@@ -6,7 +6,7 @@ use super::file::{BLOCK_BYTES, IndexFile, field};
 use crate::event::Timestamp;
 
 /// Blocks that are read at once when one is looked for.
-const WINDOW_BLOCKS: u32 = 256;
+const WINDOW_BLOCKS: u32 = 128;
 
 impl IndexFile {
     /// When each of these events was committed. They must be in order.

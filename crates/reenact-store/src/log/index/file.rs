@@ -5,7 +5,7 @@
 //! head │ offsets of records │ blocks │ streams, sorted by key │ anchors │ lists
 //! ```
 //!
-//! Nothing of it is held in memory: it is read in places, whose pages have checksums of their own.
+//! Nothing of it is held in memory: it is read in places, whose pieces have checksums of their own.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::active::{ActiveIndex, BlockPlace, Listed, StreamHead};
-use super::pages::{Pages, PagesOf, WINDOW_BYTES, doubt};
+use super::pieces::{Pieces, PiecesOf, WINDOW_BYTES, doubt};
 use super::table::Table;
 use crate::chain::ChainHash;
 use crate::disk::{Disk, DiskFile};
@@ -165,7 +165,7 @@ impl Streams {
 
 /// The file of a segment's index.
 pub(in crate::log) fn encode(log: LogId, index: &ActiveIndex) -> Vec<u8> {
-    PagesOf::segment(log, index.segment).write(0, &content(log, index))
+    PiecesOf::segment(log, index.segment).write(0, &content(log, index))
 }
 
 fn content(log: LogId, index: &ActiveIndex) -> Vec<u8> {
@@ -216,7 +216,7 @@ pub(in crate::log) fn encode_anchors(
         anchors: 0,
         lists: 0,
     };
-    PagesOf::segment(log, segment).write(0, &streams.finish(log, head, &[], &[]))
+    PiecesOf::segment(log, segment).write(0, &streams.finish(log, head, &[], &[]))
 }
 
 fn write_varint(mut value: u32, out: &mut Vec<u8>) {
@@ -277,7 +277,7 @@ pub(in crate::log) struct ListPlace {
 /// An index in a file, open.
 #[derive(Debug)]
 pub(in crate::log) struct IndexFile {
-    pages: Pages,
+    pieces: Pieces,
     pub(in crate::log) head: IndexHead,
 }
 
@@ -288,37 +288,37 @@ impl IndexFile {
     /// # Errors
     /// `NotFound`, or `InvalidData` for a file that must not be trusted; or it cannot be read.
     pub(in crate::log) fn open(disk: &dyn Disk, name: &str, log: LogId, segment: u32) -> io::Result<Self> {
-        Self::new(Pages::open(disk, name, PagesOf::segment(log, segment))?)
+        Self::new(Pieces::open(disk, name, PiecesOf::segment(log, segment))?)
     }
 
     /// As [`open`](Self::open), of a file that is open.
     pub(in crate::log) fn read_from(file: Arc<dyn DiskFile>, log: LogId, segment: u32) -> io::Result<Self> {
-        Self::new(Pages::read_from(file, PagesOf::segment(log, segment))?)
+        Self::new(Pieces::read_from(file, PiecesOf::segment(log, segment))?)
     }
 
-    fn new(pages: Pages) -> io::Result<Self> {
-        let head = pages.read(HEAD_BYTES as u64, 0)?;
-        let head = IndexHead::read(pages.of.log, &head).filter(|head| head.segment == pages.of.first);
+    fn new(pieces: Pieces) -> io::Result<Self> {
+        let head = pieces.read(HEAD_BYTES as u64, 0)?;
+        let head = IndexHead::read(pieces.of.log, &head).filter(|head| head.segment == pieces.of.first);
         let head = head.ok_or_else(|| doubt("it is no index of this log"))?;
-        if pages.bytes != head.bytes() {
+        if pieces.bytes != head.bytes() {
             return Err(doubt("it has another length"));
         }
-        Ok(Self { pages, head })
+        Ok(Self { pieces, head })
     }
 
     /// Reads all of it; the checksum of its content.
     pub(in crate::log) fn check(&self) -> io::Result<u32> {
-        self.pages.check()
+        self.pieces.check()
     }
 
     pub(super) fn read(&self, bytes: u64, offset: u64) -> io::Result<Vec<u8>> {
-        self.pages.read(bytes, offset)
+        self.pieces.read(bytes, offset)
     }
 
     /// What it says of a stream.
     pub(in crate::log) fn find(&self, key: StreamKey) -> io::Result<Option<Found>> {
         let table =
-            Table::new(&self.pages, self.head.streams_at(), u64::from(self.head.streams), STREAM_BYTES);
+            Table::new(&self.pieces, self.head.streams_at(), u64::from(self.head.streams), STREAM_BYTES);
         table.find(key)?.map(|entry| self.entry(&entry)).transpose()
     }
 
@@ -426,10 +426,15 @@ impl IndexFile {
 
     /// All streams, in the order of their keys.
     pub(in crate::log) fn streams(&self) -> impl Iterator<Item = io::Result<(StreamKey, Found)>> + '_ {
-        (0..self.head.streams).map(|n| {
-            let at = self.head.streams_at() + u64::from(n) * STREAM_BYTES as u64;
-            let entry = self.read(STREAM_BYTES as u64, at)?;
-            Ok((StreamKey(u128::from_le_bytes(field(&entry))), self.entry(&entry)?))
+        let (all, at_once) = (u64::from(self.head.streams), (WINDOW_BYTES / STREAM_BYTES) as u64);
+        (0..all).step_by(at_once as usize).flat_map(move |first| {
+            let at = self.head.streams_at() + first * STREAM_BYTES as u64;
+            let entries = self.read(at_once.min(all - first) * STREAM_BYTES as u64, at);
+            let read = |entry: &[u8]| Ok((StreamKey(u128::from_le_bytes(field(entry))), self.entry(entry)?));
+            match entries {
+                Ok(entries) => entries.chunks_exact(STREAM_BYTES).map(read).collect(),
+                Err(error) => vec![Err(error)],
+            }
         })
     }
 

@@ -4,7 +4,7 @@
 mod active;
 mod blocks;
 mod file;
-mod pages;
+mod pieces;
 mod run;
 mod table;
 #[cfg(test)]

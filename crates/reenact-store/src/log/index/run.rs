@@ -8,9 +8,9 @@ use std::io;
 use std::sync::Arc;
 
 use super::file::IndexFile;
-use super::pages::{Pages, PagesOf, WINDOW_BYTES, doubt};
+use super::pieces::{Pieces, PiecesOf, WINDOW_BYTES, doubt};
 use super::table::{Table, key_of};
-use super::writer::PagesWriter;
+use super::writer::PiecesWriter;
 use crate::disk::{Disk, DiskFile};
 use crate::log::format::{LogId, StreamKey, VERSION, begin, take, take_u32, take_u64};
 
@@ -25,7 +25,7 @@ pub(in crate::log) type Last = (StreamKey, u32);
 pub(in crate::log) fn encode(log: LogId, (first, last): (u32, u32), streams: &[Last]) -> Vec<u8> {
     let mut out = head(log, (first, last), streams.len() as u64);
     out.extend(streams.iter().flat_map(entry));
-    PagesOf { log, first, last }.write(0, &out)
+    PiecesOf { log, first, last }.write(0, &out)
 }
 
 fn head(log: LogId, (first, last): (u32, u32), count: u64) -> Vec<u8> {
@@ -52,7 +52,7 @@ pub(in crate::log) fn write_merged(
     (log, (first, last)): (LogId, (u32, u32)),
     (mut early, mut late): (Streams, Streams),
 ) -> io::Result<()> {
-    let mut out = PagesWriter::new(file, PagesOf { log, first, last });
+    let mut out = PiecesWriter::new(file, PiecesOf { log, first, last });
     // How many there are is known at the end.
     out.push(&head(log, (first, last), 0))?;
     let mut count = 0;
@@ -122,7 +122,7 @@ impl Streams {
 /// says that it must not be trusted.
 #[derive(Debug)]
 pub(in crate::log) struct RunFile {
-    pages: Pages,
+    pieces: Pieces,
     count: u64,
 }
 
@@ -135,8 +135,8 @@ impl RunFile {
         log: LogId,
         (first, last): (u32, u32),
     ) -> io::Result<Self> {
-        let pages = Pages::open(disk, name, PagesOf { log, first, last })?;
-        let head = pages.read(HEAD_BYTES as u64, 0)?;
+        let pieces = Pieces::open(disk, name, PiecesOf { log, first, last })?;
+        let head = pieces.read(HEAD_BYTES as u64, 0)?;
         let mut rest = &head[..];
         let mut read = || {
             let known = take(&mut rest)? == MAGIC
@@ -148,15 +148,15 @@ impl RunFile {
         let count = read().ok_or_else(|| doubt("it is no run of this log"))?;
         let end =
             count.checked_mul(ENTRY_BYTES as u64).and_then(|bytes| bytes.checked_add(HEAD_BYTES as u64));
-        if end != Some(pages.bytes) {
+        if end != Some(pieces.bytes) {
             return Err(doubt("it has another length"));
         }
-        Ok(Self { pages, count })
+        Ok(Self { pieces, count })
     }
 
     /// The last segment of the run that knows a stream.
     pub(in crate::log) fn find(&self, key: StreamKey) -> io::Result<Option<u32>> {
-        let table = Table::new(&self.pages, HEAD_BYTES as u64, self.count, ENTRY_BYTES);
+        let table = Table::new(&self.pieces, HEAD_BYTES as u64, self.count, ENTRY_BYTES);
         Ok(table.find(key)?.map(|entry| last_of(&entry).1))
     }
 
@@ -164,18 +164,18 @@ impl RunFile {
     fn part(&self, first: u64) -> io::Result<Vec<Last>> {
         let count = (self.count - first.min(self.count)).min((WINDOW_BYTES / ENTRY_BYTES) as u64);
         let at = HEAD_BYTES as u64 + first * ENTRY_BYTES as u64;
-        let bytes = self.pages.read(count * ENTRY_BYTES as u64, at)?;
+        let bytes = self.pieces.read(count * ENTRY_BYTES as u64, at)?;
         Ok(bytes.chunks_exact(ENTRY_BYTES).map(last_of).collect())
     }
 
     /// Reads all of it.
     pub(in crate::log) fn check(&self) -> io::Result<()> {
-        self.pages.check().map(drop)
+        self.pieces.check().map(drop)
     }
 
     /// All its streams, sorted.
     pub(in crate::log) fn streams(&self) -> io::Result<Vec<Last>> {
-        let bytes = self.pages.read(self.count * ENTRY_BYTES as u64, HEAD_BYTES as u64)?;
+        let bytes = self.pieces.read(self.count * ENTRY_BYTES as u64, HEAD_BYTES as u64)?;
         Ok(bytes.chunks_exact(ENTRY_BYTES).map(last_of).collect())
     }
 }

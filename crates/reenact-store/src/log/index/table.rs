@@ -2,16 +2,16 @@
 
 use std::io;
 
-use super::pages::Pages;
+use super::pieces::Pieces;
 use crate::log::format::StreamKey;
 
 /// Bytes that are read at once when an entry is looked for.
-const WINDOW_BYTES: usize = 8 << 10;
+const WINDOW_BYTES: usize = 4 << 10;
 
 /// A sorted part of a file.
 #[derive(Debug)]
 pub(super) struct Table<'a> {
-    pages: &'a Pages,
+    pieces: &'a Pieces,
     at: u64,
     count: u64,
     entry: usize,
@@ -19,8 +19,8 @@ pub(super) struct Table<'a> {
 
 impl<'a> Table<'a> {
     /// `count` entries of `entry` bytes that begin at byte `at`.
-    pub(super) fn new(pages: &'a Pages, at: u64, count: u64, entry: usize) -> Self {
-        Self { pages, at, count, entry }
+    pub(super) fn new(pieces: &'a Pieces, at: u64, count: u64, entry: usize) -> Self {
+        Self { pieces, at, count, entry }
     }
 
     /// The entry with a key.
@@ -48,7 +48,7 @@ impl<'a> Table<'a> {
     }
 
     fn read(&self, first: u64, count: u64) -> io::Result<Vec<u8>> {
-        self.pages.read(count * self.entry as u64, self.at + first * self.entry as u64)
+        self.pieces.read(count * self.entry as u64, self.at + first * self.entry as u64)
     }
 }
 

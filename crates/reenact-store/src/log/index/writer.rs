@@ -1,25 +1,25 @@
-//! Writing a file of pages that is larger than what is held of it.
+//! Writing a file of pieces that is larger than what is held of it.
 
 use std::io;
 
-use super::pages::{CONTENT_BYTES, PagesOf, WINDOW_BYTES};
-use crate::disk::{DiskFile, PAGE_BYTES};
+use super::pieces::{CONTENT_BYTES, PIECE_BYTES, PiecesOf, WINDOW_BYTES};
+use crate::disk::DiskFile;
 
-/// Writes a file of pages from begin to end, holding a window of it. What stands at its begin may be known last.
+/// Writes a file of pieces from begin to end, holding a window of it. What stands at its begin may be known last.
 #[derive(Debug)]
-pub(super) struct PagesWriter<'a> {
+pub(super) struct PiecesWriter<'a> {
     file: &'a dyn DiskFile,
-    of: PagesOf,
-    /// The first page's content, as soon as it was written.
+    of: PiecesOf,
+    /// The first piece's content, as soon as it was written.
     head: Vec<u8>,
-    /// What was not written yet, from page `page` on.
+    /// What was not written yet, from piece `piece` on.
     content: Vec<u8>,
-    page: u64,
+    piece: u64,
 }
 
-impl<'a> PagesWriter<'a> {
-    pub(super) fn new(file: &'a dyn DiskFile, of: PagesOf) -> Self {
-        Self { file, of, head: Vec::new(), content: Vec::with_capacity(WINDOW_BYTES), page: 0 }
+impl<'a> PiecesWriter<'a> {
+    pub(super) fn new(file: &'a dyn DiskFile, of: PiecesOf) -> Self {
+        Self { file, of, head: Vec::new(), content: Vec::with_capacity(WINDOW_BYTES), piece: 0 }
     }
 
     pub(super) fn push(&mut self, bytes: &[u8]) -> io::Result<()> {
@@ -32,18 +32,18 @@ impl<'a> PagesWriter<'a> {
 
     fn write(&mut self, bytes: usize) -> io::Result<()> {
         let content = &self.content[..bytes];
-        if self.page == 0 {
+        if self.piece == 0 {
             self.head = content[..bytes.min(CONTENT_BYTES)].to_vec();
         }
-        self.file.write_at(&self.of.write(self.page, content), self.page * PAGE_BYTES as u64)?;
-        self.page += bytes.div_ceil(CONTENT_BYTES) as u64;
+        self.file.write_at(&self.of.write(self.piece, content), self.piece * PIECE_BYTES as u64)?;
+        self.piece += bytes.div_ceil(CONTENT_BYTES) as u64;
         self.content.drain(..bytes);
         Ok(())
     }
 
     /// Writes what is left, and `begin` over the begin.
     pub(super) fn finish(mut self, begin: &[u8]) -> io::Result<()> {
-        if self.page == 0 {
+        if self.piece == 0 {
             self.content[..begin.len()].copy_from_slice(begin);
             return self.write(self.content.len());
         }

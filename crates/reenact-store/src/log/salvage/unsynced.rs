@@ -45,6 +45,10 @@ impl Disk for Unsynced {
         self.disk.list()
     }
 
+    fn names(&self) -> io::Result<Vec<String>> {
+        self.disk.names()
+    }
+
     fn open(&self, name: &str, access: Access) -> io::Result<Arc<dyn DiskFile>> {
         let write = access == Access::Commit;
         Ok(Arc::new(UnsyncedFile(OpenOptions::new().read(true).write(write).open(self.file(name))?)))

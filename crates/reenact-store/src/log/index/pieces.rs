@@ -1,4 +1,4 @@
-//! Files that are read in places, and checked in each place as it is read: content in pages that each end with their
+//! Files that are read in places, and checked in each place as it is read: content in pieces that each end with their
 //! checksum. See `docs/spec/event-log.md`.
 
 use std::io;
@@ -6,43 +6,45 @@ use std::sync::Arc;
 
 use crc32c::{crc32c, crc32c_append};
 
-use crate::disk::{Access, Disk, DiskFile, PAGE_BYTES};
+use crate::disk::{Access, Disk, DiskFile};
 use crate::log::format::LogId;
 
+/// Bytes of a piece. Most looks need a few bytes, and all of a piece is read and checked for them.
+pub(super) const PIECE_BYTES: usize = 1 << 10;
 const CRC_BYTES: usize = 4;
-/// Bytes of content in a page.
-pub(super) const CONTENT_BYTES: usize = PAGE_BYTES - CRC_BYTES;
+/// Bytes of content in a piece.
+pub(super) const CONTENT_BYTES: usize = PIECE_BYTES - CRC_BYTES;
 /// Bytes that are read, or written, at once of what is gone through from begin to end.
-pub(super) const WINDOW_BYTES: usize = 64 * CONTENT_BYTES;
+pub(super) const WINDOW_BYTES: usize = 256 * CONTENT_BYTES;
 
-/// What a file is by its name: of which log, and of which segments. It is part of all checksums, so that a page of
+/// What a file is by its name: of which log, and of which segments. It is part of all checksums, so that a piece of
 /// another file is none of this one.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::log) struct PagesOf {
+pub(in crate::log) struct PiecesOf {
     pub(in crate::log) log: LogId,
     pub(in crate::log) first: u32,
     pub(in crate::log) last: u32,
 }
 
-impl PagesOf {
+impl PiecesOf {
     pub(in crate::log) fn segment(log: LogId, segment: u32) -> Self {
         Self { log, first: segment, last: segment }
     }
 
-    /// The checksum of a page.
-    fn crc(self, page: u64, content: &[u8]) -> u32 {
+    /// The checksum of a piece.
+    fn crc(self, piece: u64, content: &[u8]) -> u32 {
         let numbers = [self.first.to_le_bytes(), self.last.to_le_bytes()];
         let crc = crc32c_append(crc32c(&self.log.0), numbers.as_flattened());
-        crc32c_append(crc32c_append(crc, &page.to_le_bytes()), content)
+        crc32c_append(crc32c_append(crc, &piece.to_le_bytes()), content)
     }
 
-    /// Content as it is written, from a page on.
-    pub(in crate::log) fn write(self, first_page: u64, content: &[u8]) -> Vec<u8> {
-        let pages = content.len().div_ceil(CONTENT_BYTES);
-        let mut out = Vec::with_capacity(content.len() + pages * CRC_BYTES);
-        for (page, content) in (first_page..).zip(content.chunks(CONTENT_BYTES)) {
+    /// Content as it is written, from a piece on.
+    pub(in crate::log) fn write(self, first_piece: u64, content: &[u8]) -> Vec<u8> {
+        let pieces = content.len().div_ceil(CONTENT_BYTES);
+        let mut out = Vec::with_capacity(content.len() + pieces * CRC_BYTES);
+        for (piece, content) in (first_piece..).zip(content.chunks(CONTENT_BYTES)) {
             out.extend_from_slice(content);
-            out.extend_from_slice(&self.crc(page, content).to_le_bytes());
+            out.extend_from_slice(&self.crc(piece, content).to_le_bytes());
         }
         out
     }
@@ -53,26 +55,26 @@ pub(super) fn doubt(reason: &'static str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, reason)
 }
 
-/// A file of pages, open.
+/// A file of pieces, open.
 #[derive(Debug)]
-pub(super) struct Pages {
+pub(super) struct Pieces {
     file: Arc<dyn DiskFile>,
-    pub(super) of: PagesOf,
+    pub(super) of: PiecesOf,
     /// Bytes of the content.
     pub(super) bytes: u64,
 }
 
-impl Pages {
+impl Pieces {
     /// # Errors
     /// `NotFound`, or `InvalidData` for a length that no such file has; or it cannot be opened.
-    pub(super) fn open(disk: &dyn Disk, name: &str, of: PagesOf) -> io::Result<Self> {
+    pub(super) fn open(disk: &dyn Disk, name: &str, of: PiecesOf) -> io::Result<Self> {
         Self::read_from(disk.open(name, Access::Read)?, of)
     }
 
     /// As [`open`](Self::open), of a file that is open.
-    pub(super) fn read_from(file: Arc<dyn DiskFile>, of: PagesOf) -> io::Result<Self> {
+    pub(super) fn read_from(file: Arc<dyn DiskFile>, of: PiecesOf) -> io::Result<Self> {
         let length = file.bytes()?;
-        let (whole, rest) = (length / PAGE_BYTES as u64, length % PAGE_BYTES as u64);
+        let (whole, rest) = (length / PIECE_BYTES as u64, length % PIECE_BYTES as u64);
         let rest = match rest {
             0 => Some(0),
             rest => rest.checked_sub(CRC_BYTES as u64).filter(|content| *content > 0),
@@ -81,7 +83,7 @@ impl Pages {
         Ok(Self { file, of, bytes: whole * CONTENT_BYTES as u64 + rest })
     }
 
-    /// Some bytes of the content, of pages whose checksums are right.
+    /// Some bytes of the content, of pieces whose checksums are right.
     ///
     /// # Errors
     /// `InvalidData` for what must not be trusted; or it cannot be read.
@@ -96,18 +98,18 @@ impl Pages {
         let content_end = self.bytes.min((last + 1) * content);
         let length = content_end - first * content + (last + 1 - first) * CRC_BYTES as u64;
         let mut read = vec![0; length as usize];
-        self.file.read_at(&mut read, first * PAGE_BYTES as u64).map_err(cut)?;
+        self.file.read_at(&mut read, first * PIECE_BYTES as u64).map_err(cut)?;
         let (mut from, mut to) = ((offset - first * content) as usize, 0);
-        for page in first..=last {
-            let begin = (page - first) as usize * PAGE_BYTES;
-            let page_end = read.len().min(begin + PAGE_BYTES) - CRC_BYTES;
-            let crc = read[page_end..].first_chunk().copied().map(u32::from_le_bytes);
-            if crc != Some(self.of.crc(page, &read[begin..page_end])) {
+        for piece in first..=last {
+            let begin = (piece - first) as usize * PIECE_BYTES;
+            let piece_end = read.len().min(begin + PIECE_BYTES) - CRC_BYTES;
+            let crc = read[piece_end..].first_chunk().copied().map(u32::from_le_bytes);
+            if crc != Some(self.of.crc(piece, &read[begin..piece_end])) {
                 return Err(doubt("a checksum is wrong"));
             }
             // What is wanted is moved together, over checksums and what comes before it.
-            read.copy_within(begin + from..page_end, to);
-            to += page_end - begin - from;
+            read.copy_within(begin + from..piece_end, to);
+            to += piece_end - begin - from;
             from = 0;
         }
         read.truncate(bytes as usize);
@@ -115,7 +117,7 @@ impl Pages {
     }
 
     /// Reads all of it. The checksum of the content; that of the file would be the same whatever it holds, as each
-    /// page ends with its own.
+    /// piece ends with its own.
     pub(super) fn check(&self) -> io::Result<u32> {
         let (mut offset, mut crc) = (0, crc32c(&[]));
         while offset < self.bytes {
@@ -140,24 +142,24 @@ mod tests {
     use super::*;
     use crate::disk::MemoryFile;
 
-    const OF: PagesOf = PagesOf { log: LogId([7; 16]), first: 3, last: 4 };
+    const OF: PiecesOf = PiecesOf { log: LogId([7; 16]), first: 3, last: 4 };
 
-    fn open(bytes: Vec<u8>, of: PagesOf) -> io::Result<Pages> {
-        Pages::read_from(Arc::new(MemoryFile(bytes)), of)
+    fn open(bytes: Vec<u8>, of: PiecesOf) -> io::Result<Pieces> {
+        Pieces::read_from(Arc::new(MemoryFile(bytes)), of)
     }
 
     #[test]
     fn content_comes_back_from_every_place() {
-        for length in [1, 2, 4_091, 4_092, 4_093, 8_184, 8_185, 20_000] {
+        for length in [1, 2, 1_019, 1_020, 1_021, 2_040, 2_041, 20_000] {
             let content: Vec<u8> = (0..length).map(|n| (n % 251) as u8).collect();
-            let pages = open(OF.write(0, &content), OF).unwrap();
-            assert_eq!(pages.bytes, length as u64);
-            assert_eq!(pages.check().unwrap(), crc32c(&content));
+            let pieces = open(OF.write(0, &content), OF).unwrap();
+            assert_eq!(pieces.bytes, length as u64);
+            assert_eq!(pieces.check().unwrap(), crc32c(&content));
             for (begin, end) in [(0, length), (length / 2, length), (length - 1, length), (0, 0), (0, 1)] {
-                let read = pages.read((end - begin) as u64, begin as u64).unwrap();
+                let read = pieces.read((end - begin) as u64, begin as u64).unwrap();
                 assert!(read == content[begin..end], "{begin}..{end} of {length}");
             }
-            assert!(pages.read(2, length as u64 - 1).is_err() && pages.read(u64::MAX, 1).is_err());
+            assert!(pieces.read(2, length as u64 - 1).is_err() && pieces.read(u64::MAX, 1).is_err());
         }
     }
 
@@ -168,22 +170,22 @@ mod tests {
         for bit in (0..bytes.len() * 8).step_by(7) {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            let pages = open(flipped, OF).unwrap();
-            let page = (bit / 8 / PAGE_BYTES) as u64;
-            let error = pages.read(1, page * CONTENT_BYTES as u64).unwrap_err();
+            let pieces = open(flipped, OF).unwrap();
+            let piece = (bit / 8 / PIECE_BYTES) as u64;
+            let error = pieces.read(1, piece * CONTENT_BYTES as u64).unwrap_err();
             assert_eq!(error.kind(), io::ErrorKind::InvalidData, "bit {bit}");
         }
         let mut swapped = bytes.clone();
-        swapped[..2 * PAGE_BYTES].rotate_left(PAGE_BYTES);
+        swapped[..2 * PIECE_BYTES].rotate_left(PIECE_BYTES);
         assert!(open(swapped, OF).unwrap().read(1, 0).is_err());
         for of in
-            [PagesOf { first: 2, ..OF }, PagesOf { last: 5, ..OF }, PagesOf { log: LogId([8; 16]), ..OF }]
+            [PiecesOf { first: 2, ..OF }, PiecesOf { last: 5, ..OF }, PiecesOf { log: LogId([8; 16]), ..OF }]
         {
             assert!(open(bytes.clone(), of).unwrap().read(1, 0).is_err());
         }
         for length in 0..bytes.len() {
             let cut = open(bytes[..length].to_vec(), OF);
-            assert!(cut.is_err() || cut.is_ok_and(|pages| pages.check().is_err() || pages.bytes < 9_000));
+            assert!(cut.is_err() || cut.is_ok_and(|pieces| pieces.check().is_err() || pieces.bytes < 9_000));
         }
     }
 }
