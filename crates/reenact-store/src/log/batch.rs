@@ -23,7 +23,8 @@ pub(super) enum Request {
 
 #[derive(Debug)]
 pub(super) struct Append {
-    pub(super) content: Content,
+    /// On the heap, as it is handed on again and again.
+    pub(super) content: Box<Content>,
     pub(super) answer: oneshot::Sender<Appended>,
     /// Its part of what may wait; given back with the answer.
     pub(super) queued: OwnedSemaphorePermit,
@@ -44,7 +45,7 @@ pub(super) struct Content {
 #[derive(Debug)]
 pub(super) struct Appended {
     pub(super) outcome: Result<Outcome, AppendError>,
-    content: Content,
+    content: Box<Content>,
 }
 
 #[derive(Debug)]

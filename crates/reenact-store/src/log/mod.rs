@@ -433,7 +433,7 @@ impl EventLog {
         }
         let prepared = Prepared::new(shared.log, head.as_ref(), stream, (&events, bytes));
         let (answer, answered) = oneshot::channel();
-        let content = Content { stream: stream.clone(), expected, events, prepared, looked };
+        let content = Box::new(Content { stream: stream.clone(), expected, events, prepared, looked });
         let append = Append { content, answer, queued };
         match self.submit(Request::Append(append), answered).await?.outcome? {
             Outcome::Appended(receipt) => Ok(receipt),

@@ -404,6 +404,8 @@ impl<S: Subject> Run<S> {
     }
 
     fn ask(&mut self, asked: Asked, answer: BoxFuture<'static, Answer>) -> Result<(), Violation> {
+        // What was decided by now was decided before this, which may be answered at once.
+        self.listen()?;
         let mut waiting = Waiting { asked, answer };
         match waiting.poll() {
             Poll::Ready(answer) => self.take(asked, answer),

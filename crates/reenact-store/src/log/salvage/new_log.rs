@@ -137,7 +137,7 @@ impl NewLog {
         let expected = ExpectedSequence::after(first.0.checked_sub(1).map(Sequence));
         let (answer, answered) = oneshot::channel();
         let queued = self.turn();
-        let content = Content { stream, expected, events, prepared, looked: None };
+        let content = Box::new(Content { stream, expected, events, prepared, looked: None });
         inner.queue.push(Request::Append(Append { content, answer, queued }));
         self.appends.push(answered);
     }
