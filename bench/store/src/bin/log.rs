@@ -72,7 +72,7 @@ struct Scale {
 
 const FULL: Scale = Scale {
     rounds: 5,
-    peer_rounds: 5,
+    peer_rounds: 3,
     warmup_millis: 500,
     millis: 3_000,
     reopens: 3,
