@@ -9,7 +9,7 @@ use super::shared::{PARTITION, Shared, damaged};
 use crate::chain::ChainHash;
 use crate::decide::{Decision, Looked, StreamIds, decide, window};
 use crate::event::{EventId, ExpectedSequence, NewEvent, Position, Receipt, Sequence, StreamId};
-use crate::store::ReadError;
+use crate::store::{AppendError, ReadError};
 
 /// What is known of an append. What could not be read is not known: it shows when the append's turn comes.
 #[derive(Debug, Default)]
@@ -104,18 +104,26 @@ impl StreamIds for Durable<'_> {
 }
 
 impl Shared {
-    /// The receipt of events that are there.
+    /// The receipt of events that are there. If it cannot be read they still are, and the error must not say
+    /// otherwise.
     pub(super) fn receipt(
         &self,
         stream: &StreamId,
         first: Sequence,
         count: usize,
-    ) -> Result<Receipt, ReadError> {
-        let lost = || damaged(0, &format!("the indexes have lost the stream {stream}"));
-        let head = self.head(stream)?.ok_or_else(lost)?;
+    ) -> Result<Receipt, AppendError> {
         let last = first.plus(count as u64 - 1);
-        let (chain, position) = self.chain_at(stream, &head, last)?;
-        Ok(Receipt { first, last, partition: PARTITION, position: Position(position), chain })
+        let lost = || damaged(0, &format!("the indexes have lost the stream {stream}"));
+        let read = || self.chain_at(stream, &self.head(stream)?.ok_or_else(lost)?, last);
+        match read() {
+            Ok((chain, position)) => {
+                Ok(Receipt { first, last, partition: PARTITION, position: Position(position), chain })
+            }
+            Err(error) => {
+                let reason = format!("the events are there, but their receipt cannot be read: {error}");
+                Err(AppendError::Unavailable { reason })
+            }
+        }
     }
 
     /// The chain before an event of a stream, if the event before it is there and can be read.

@@ -424,12 +424,12 @@ impl EventLog {
         if let Err(poisoned) = self.check_poison() {
             // To say that events are there already takes no write.
             let there = Early::new(shared, stream, expected, &events).there;
-            return there.map_or(Err(poisoned), |first| Ok(shared.receipt(stream, first, count)?));
+            return there.map_or(Err(poisoned), |first| shared.receipt(stream, first, count));
         }
         let queued = self.turn(bytes).await;
         let Early { head, looked, there } = Early::new(shared, stream, expected, &events);
         if let Some(first) = there {
-            return Ok(shared.receipt(stream, first, count)?);
+            return shared.receipt(stream, first, count);
         }
         let prepared = Prepared::new(shared.log, head.as_ref(), stream, (&events, bytes));
         let (answer, answered) = oneshot::channel();
@@ -437,7 +437,7 @@ impl EventLog {
         let append = Append { content, answer, queued };
         match self.submit(Request::Append(append), answered).await?.outcome? {
             Outcome::Appended(receipt) => Ok(receipt),
-            Outcome::There(first) => Ok(shared.receipt(stream, first, count)?),
+            Outcome::There(first) => shared.receipt(stream, first, count),
         }
     }
 
@@ -469,7 +469,9 @@ impl EventLog {
         self.inner.queue.push(request);
         if let Some(threads) = &self.threads {
             if threads.are_few() {
+                let gone = threads.ring_if_dropped();
                 threads.let_others_go().await;
+                std::mem::forget(gone);
                 if let Ok(answer) = answer.try_recv() {
                     return Ok(answer);
                 }

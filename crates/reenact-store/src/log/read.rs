@@ -150,7 +150,10 @@ impl Shared {
         let end = known.as_ref().and_then(|route| route.stages.last()).map(|stage| stage.segment);
         let mut ahead = Vec::new();
         let mut next = Some(head.segment);
-        while let Some(segment) = next.filter(|segment| end.is_none_or(|end| *segment > end)) {
+        // A way may be remembered after its segments were given up.
+        let kept = self.state().first;
+        let is_ahead = |segment: &u32| *segment >= kept && end.is_none_or(|end| *segment > end);
+        while let Some(segment) = next.filter(is_ahead) {
             let listed = self.with_index(segment, |index| index.listed((stream, key)))?;
             let (listed, list) = listed.ok_or_else(|| lost(stream, segment))?;
             next = listed.before;

@@ -115,6 +115,11 @@ impl Threads {
         .await;
     }
 
+    /// Sees to it that what waits is committed although whoever handed it in is gone; unless it is forgotten.
+    pub(super) fn ring_if_dropped(&self) -> RingIfDropped<'_> {
+        RingIfDropped(&self.bells.commit)
+    }
+
     /// Sees to it that what waits is committed: here and now if few append and nobody else is
     /// committing, or by the log's thread.
     pub(super) fn commit(&self, inner: &Inner) {
@@ -132,6 +137,15 @@ impl Threads {
         if more {
             self.bells.commit.ring();
         }
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct RingIfDropped<'a>(&'a Bell);
+
+impl Drop for RingIfDropped<'_> {
+    fn drop(&mut self) {
+        self.0.ring();
     }
 }
 
