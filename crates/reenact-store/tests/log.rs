@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use reenact_store::log::{LogPlace, OpenError, Step};
+use reenact_store::log::{LogPlace, OpenError, Step, verify};
 use reenact_store::*;
 use reenact_testkit::store::{check_everything, events, read_stream, stream};
 
@@ -592,11 +592,20 @@ async fn two_writes_that_are_damaged_are_no_torn_one() {
     fill(&log).await;
     let crashed = copy(directory.path());
     // The one before the last was acknowledged, and the last is cut off in the midst.
-    let opened = open_changed(crashed.path(), "00000000.segment", |bytes| {
+    let change = |bytes: &mut Vec<u8>| {
         bytes[4 * PAGE as usize + 50] ^= 1;
         bytes[5 * PAGE as usize + 60..6 * PAGE as usize].fill(0);
-    });
+    };
+    let opened = open_changed(crashed.path(), "00000000.segment", change);
     assert!(is_damaged(&opened), "{opened:?}");
+    let path = crashed.path().join("00000000.segment");
+    let mut bytes = fs::read(&path).unwrap();
+    change(&mut bytes);
+    fs::write(&path, &bytes).unwrap();
+    let report = verify(crashed.path(), &mut |_| {}).unwrap();
+    let [damage] = &report.damages[..] else { panic!("{report:#?}") };
+    assert_eq!((damage.offset, report.torn), (4 * PAGE, None), "{damage:?}");
+    assert!(report.has_lost_evidence());
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use super::LogPlace;
 use super::fold::{Fold, FoldError};
-use super::format::{LogId, Mark, SegmentHead, StreamKey};
+use super::format::{LogId, Mark, SegmentHead, StreamKey, block_pages};
 use super::index::{ActiveIndex, IndexFile, StreamHead};
 use super::segment::{MARK, Scanner, WRITE_MAX, anchors_name, index_name, run_name, segment_name};
 use super::survey::{
@@ -533,17 +533,20 @@ impl<'a> Verifier<'a> {
             return Ok(Ending::Wrong(at, "something follows the place at which the log was closed".into()));
         }
         let end = scanner.zeros_from(offset, scanner.bytes())?;
-        let later = scanner.find_block(offset + PAGE_BYTES as u64, end)?;
-        if end - offset <= WRITE_MAX && later.is_none() {
-            return Ok(Ending::Tail(Some((LogPlace { segment, offset }, end - offset))));
-        }
+        let more = match scanner.find_head(offset + PAGE_BYTES as u64, end)? {
+            Some(later) => format!("another write follows at byte {later}"),
+            None if end - offset <= WRITE_MAX => {
+                return Ok(Ending::Tail(Some((LogPlace { segment, offset }, end - offset))));
+            }
+            None => "more follows than one write leaves".into(),
+        };
         let again = super::survey::scanner(self.disk, self.log, segment);
         if let Ok(Some(mut again)) = again
             && again.block(offset)?.is_ok()
         {
             return Ok(Ending::Written);
         }
-        Ok(Ending::Wrong(offset, format!("{reason}, and more follows than one write leaves")))
+        Ok(Ending::Wrong(offset, format!("{reason}, and {more}")))
     }
 
     /// Takes in what a segment was folded to.
@@ -591,8 +594,9 @@ impl<'a> Verifier<'a> {
     fn is_one_write(&self, scanner: &mut Scanner, end: u64) -> Result<bool, ToolError> {
         let page = PAGE_BYTES as u64;
         let look = |scanner: &mut Scanner| -> io::Result<bool> {
-            let next = scanner.block(page)?.map_or(page, |block| page + block.bytes() as u64);
-            Ok(scanner.find_block(next, end)?.is_none())
+            let next =
+                scanner.block_head(page)?.map_or(page, |(_, records)| page + block_pages(records) as u64);
+            Ok(scanner.find_head(next, end)?.is_none())
         };
         look(scanner).map_err(io_error(self.disk, ""))
     }
