@@ -144,6 +144,9 @@ async fn a_log_of_which_segments_were_given_up_verifies() {
     check_whole(directory.path());
     drop(open(directory.path()));
     check_whole(directory.path());
+    flip(&files(directory.path(), "anchors")[0], 800);
+    let report = check(directory.path());
+    assert!(report.has_lost_evidence() && report.left_over.is_empty(), "{report:#?}");
 }
 
 #[tokio::test]

@@ -618,7 +618,8 @@ impl<'a> Verifier<'a> {
         left.extend(survey.segments.range(..first).map(|(segment, _)| segment_name(*segment)));
         let outside = |segment: &&u32| **segment < first || **segment >= end;
         left.extend(survey.indexes.keys().filter(outside).map(|segment| index_name(*segment)));
-        let anchored = self.anchors.is_some();
+        // Those that the mark names are evidence, be they whole or not.
+        let anchored = self.mark.is_none_or(|mark| mark.anchors.is_some());
         let other = |segment: &&u32| !anchored || **segment != first;
         left.extend(survey.anchors.keys().filter(other).map(|segment| anchors_name(*segment)));
         let useless = |run: &&(u32, u32)| run.1 < first || run.1 >= end;
