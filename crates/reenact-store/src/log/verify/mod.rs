@@ -71,6 +71,8 @@ pub struct VerifyReport {
     pub bytes: u64,
     /// How long it took.
     pub elapsed: Duration,
+    /// Whether one of the damages, listed or not, is to evidence.
+    lost_evidence: bool,
 }
 
 impl VerifyReport {
@@ -81,7 +83,16 @@ impl VerifyReport {
 
     /// Whether something is wrong that cannot be made again.
     pub fn has_lost_evidence(&self) -> bool {
-        self.more_damages > 0 || self.damages.iter().any(|damage| damage.nature == Nature::Evidence)
+        self.lost_evidence
+    }
+
+    fn add(&mut self, damage: Damage) {
+        self.lost_evidence |= damage.nature == Nature::Evidence;
+        if self.damages.len() < VERIFY_DAMAGES_MAX {
+            self.damages.push(damage);
+        } else {
+            self.more_damages += 1;
+        }
     }
 }
 
@@ -272,11 +283,7 @@ impl<'a> Verifier<'a> {
     }
 
     fn damage(&mut self, damage: Damage) {
-        if self.report.damages.len() < VERIFY_DAMAGES_MAX {
-            self.report.damages.push(damage);
-        } else {
-            self.report.more_damages += 1;
-        }
+        self.report.add(damage);
     }
 
     fn evidence(&mut self, file: &str, offset: u64, reason: impl Into<String>) {
@@ -624,5 +631,30 @@ impl<'a> Verifier<'a> {
         left.extend(survey.anchors.keys().filter(other).map(|segment| anchors_name(*segment)));
         let useless = |run: &&(u32, u32)| run.1 < first || run.1 >= end;
         left.extend(survey.runs.keys().filter(useless).map(|run| run_name(*run)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn damages_that_are_not_listed_count_by_their_nature() {
+        let mut report = VerifyReport::default();
+        let damage = |nature| Damage {
+            file: "00000001.index".into(),
+            offset: 0,
+            position: None,
+            stream: None,
+            reason: "it is missing".into(),
+            nature,
+        };
+        for _ in 0..VERIFY_DAMAGES_MAX + 2 {
+            report.add(damage(Nature::Derived));
+        }
+        assert_eq!((report.damages.len(), report.more_damages), (VERIFY_DAMAGES_MAX, 2));
+        assert!(!report.is_whole() && !report.has_lost_evidence());
+        report.add(damage(Nature::Evidence));
+        assert!(report.more_damages == 3 && report.has_lost_evidence());
     }
 }
