@@ -39,20 +39,21 @@ async fn filled() -> tempfile::TempDir {
     fill(&log, 100).await;
     log.truncate(&stream("s1"), Sequence(9)).await.unwrap();
     fill(&log, 40).await;
-    settle(&log, directory.path()).await;
+    settle(directory.path()).await;
     log.close().unwrap();
     directory
 }
 
 /// Waits until the log's thread has written all indexes.
-async fn settle(_: &EventLog, directory: &Path) {
-    for _ in 0..500 {
+async fn settle(directory: &Path) {
+    for _ in 0..6_000 {
         let (segments, indexes) = (files(directory, "segment").len(), files(directory, "index").len());
         if indexes + 6 > segments && !files(directory, "run").is_empty() {
-            break;
+            return;
         }
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
+    panic!("indexes are not written within a minute");
 }
 
 /// The files with an extension, in order.
@@ -169,7 +170,7 @@ async fn every_flip_of_a_closed_log_is_found() {
     let log = open(directory.path());
     assert!(log.retain(Position(60)).unwrap() > 0);
     fill(&log, 60).await;
-    settle(&log, directory.path()).await;
+    settle(directory.path()).await;
     drop(log);
     check_whole(directory.path());
     let mut flips = 0;
