@@ -121,6 +121,7 @@ async fn check_beside(name: &'static str, call: Call) {
 async fn a_panic_beside_those_who_append_is_noticed() {
     check_beside("log-prepare", Call::Allocate).await;
     check_beside("log-index", Call::Create).await;
+    check_beside("log-merge", Call::Create).await;
 }
 
 #[tokio::test]
