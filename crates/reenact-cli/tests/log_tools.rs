@@ -6,6 +6,9 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
 
 use reenact_store::{EventKind, EventLog, EventStore, ExpectedSequence, LogOptions, NewEvent, StreamId};
 use serde_json::Value;
@@ -118,12 +121,16 @@ fn the_last_events_are_shown_and_those_that_come() {
     let mut follow = reenact();
     follow.args(["log", "tail", path, "-n", "1", "--follow", "--json"]).stdout(Stdio::piped());
     let mut following = follow.spawn().unwrap();
-    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
-    let mut next =
-        || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap()["payload"].clone();
+    let (lines, (sender, received)) = (BufReader::new(following.stdout.take().unwrap()).lines(), channel());
+    let reading = thread::spawn(move || lines.for_each(|line| sender.send(line.unwrap()).unwrap()));
+    let next = || {
+        let line = received.recv_timeout(Duration::from_mins(1)).unwrap();
+        serde_json::from_str::<Value>(&line).unwrap()["payload"].clone()
+    };
     assert_eq!(next(), "note 59");
     append(&log, "s9", "while somebody looks");
     assert_eq!(next(), "while somebody looks");
     following.kill().unwrap();
     following.wait().unwrap();
+    reading.join().unwrap();
 }

@@ -72,7 +72,7 @@ async fn append_behind(panics: u64) -> (Arc<EventLog>, bool, Vec<Result<Receipt,
     let (hook, is_begun, go_on) = gate(panics);
     let log = open(hook);
     let first = tokio::spawn(append(&log));
-    is_begun.recv().unwrap();
+    is_begun.recv_timeout(Duration::from_mins(1)).unwrap();
     let others: Vec<_> = (0..20).map(|_| tokio::spawn(append(&log))).collect();
     // So that they wait in the queue, which cannot be seen from here.
     tokio::time::sleep(Duration::from_millis(200)).await;
