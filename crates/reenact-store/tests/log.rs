@@ -447,7 +447,10 @@ async fn segments_of_odd_lengths_are_refused() {
 #[tokio::test]
 async fn a_reader_sees_what_is_durable_and_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    assert!(matches!(LogReader::open(directory.path()), Err(OpenError::Io { .. })));
+    for none in [directory.path().to_owned(), directory.path().join("none"), "/dev/null".into()] {
+        let refused = LogReader::open(&none).unwrap_err();
+        assert!(matches!(&refused, OpenError::NoLog { directory } if *directory == none), "{refused:?}");
+    }
     let log = open_short(directory.path());
     let reader = LogReader::open(directory.path()).unwrap();
     let mut subscription = reader.subscribe(Scope::All(Checkpoint::START));

@@ -153,7 +153,12 @@ async fn a_log_of_which_segments_were_given_up_verifies() {
 #[tokio::test]
 async fn an_empty_log_verifies() {
     let directory = tempfile::tempdir().unwrap();
-    verify(directory.path(), &mut |_| {}).unwrap_err();
+    for none in [directory.path().to_owned(), directory.path().join("none")] {
+        for found in [verify(&none, &mut |_| {}).map(drop), stats(&none).map(drop)] {
+            let refused = found.unwrap_err();
+            assert_eq!(refused.to_string(), format!("there is no log in {}", none.display()));
+        }
+    }
     drop(open(directory.path()));
     assert_eq!(check_whole(directory.path()).events, 0);
     let log = open(directory.path());

@@ -64,10 +64,9 @@ pub fn backup(
     progress: &mut dyn FnMut(ToolProgress),
 ) -> Result<BackupReport, ToolError> {
     let begun = Instant::now();
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(directory.as_ref()));
     for tries in 1..=TRIES {
         let mut copy = Destination::new(destination.as_ref())?;
-        match back_up(&disk, &mut copy, progress) {
+        match back_up(directory.as_ref(), &mut copy, progress) {
             Ok(report) => return Ok(BackupReport { tries, elapsed: begun.elapsed(), ..report }),
             Err(Failed::Tool(error)) => {
                 copy.discard();
@@ -130,7 +129,7 @@ impl Destination {
 
 /// A backup that is being made.
 struct Copying<'a> {
-    disk: &'a dyn Disk,
+    disk: &'a RealDisk,
     to: RealDisk,
     meter: Meter<'a>,
     linked_bytes: u64,
@@ -138,16 +137,16 @@ struct Copying<'a> {
 }
 
 fn back_up(
-    disk: &Arc<dyn Disk>,
+    directory: &Path,
     destination: &mut Destination,
     progress: &mut dyn FnMut(ToolProgress),
 ) -> Result<BackupReport, Failed> {
-    let none = || ToolError::NoLog { directory: disk.path("") };
-    let Recovery { shared, tail, mark, .. } = recover_beside(disk)?.ok_or_else(none)?;
+    let disk = Arc::new(RealDisk::new(directory));
+    let Recovery { shared, tail, mark, .. } = recover_beside(&(Arc::clone(&disk) as Arc<dyn Disk>))?;
     let to = RealDisk::new(&destination.directory);
     let segments = u64::from(tail.segment - mark.first) + u64::from(tail.offset > 0);
     let meter = Meter::new(segments * tail.bytes, progress);
-    let mut copying = Copying { disk: &**disk, to, meter, linked_bytes: 0, copied_bytes: 0 };
+    let mut copying = Copying { disk: &disk, to, meter, linked_bytes: 0, copied_bytes: 0 };
     for segment in mark.first..tail.segment {
         copying.link(&segment_name(segment))?;
     }

@@ -60,7 +60,7 @@ pub use backup::{BackupReport, backup};
 pub use reader::LogReader;
 pub use salvage::{LostPlace, SalvageReport, salvage};
 pub use scan::{BlockEvents, EventView, Scan};
-pub use stats::{FileBytes, LogStats, StreamStats, stats, stats_on};
+pub use stats::{FileBytes, LogStats, StreamStats, stats};
 pub use survey::{ToolError, ToolProgress};
 pub use verify::{Damage, Nature, VerifyReport, verify, verify_on};
 
@@ -82,6 +82,12 @@ pub enum OpenError {
     /// Another process has the directory, or another log in this one.
     #[error("{} is in use", directory.display())]
     Locked {
+        /// Which directory.
+        directory: PathBuf,
+    },
+    /// There is no log in the directory, or no directory.
+    #[error("there is no log in {}", directory.display())]
+    NoLog {
         /// Which directory.
         directory: PathBuf,
     },

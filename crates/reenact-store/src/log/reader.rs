@@ -76,9 +76,7 @@ impl LogReader {
     /// As [`open`](Self::open).
     pub fn open_on(disk: &Arc<dyn Disk>) -> Result<Self, OpenError> {
         let begun = Instant::now();
-        let found = recover_beside(disk)?;
-        let none = || OpenError::Io { path: disk.path("mark"), source: std::io::ErrorKind::NotFound.into() };
-        let recovery = found.ok_or_else(none)?;
+        let recovery = recover_beside(disk)?;
         let report = OpenReport::of(&recovery, begun);
         let Recovery { shared, tail, .. } = recovery;
         let (commits, stop) = (watch::Sender::new(0), AtomicBool::new(false));
@@ -110,8 +108,8 @@ impl LogReader {
     }
 }
 
-/// What is in a directory, which somebody may be writing; `None` if there is no log yet.
-pub(super) fn recover_beside(disk: &Arc<dyn Disk>) -> Result<Option<Recovery>, OpenError> {
+/// What is in a directory, which somebody may be writing. That there is no log is said at once.
+pub(super) fn recover_beside(disk: &Arc<dyn Disk>) -> Result<Recovery, OpenError> {
     let mut tries = 0;
     loop {
         tries += 1;
@@ -119,7 +117,9 @@ pub(super) fn recover_beside(disk: &Arc<dyn Disk>) -> Result<Option<Recovery>, O
             Err(OpenError::Damaged { .. } | OpenError::Io { .. } | OpenError::Read(_)) if tries < TRIES => {
                 thread::sleep(Duration::from_millis(LOG_FOLLOW_MILLIS));
             }
-            found => return found,
+            found => {
+                return found?.ok_or_else(|| OpenError::NoLog { directory: disk.path("") });
+            }
         }
     }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::OpenError;
 use super::format::{HeaderError, LogId, Mark, SegmentHead, VERSION};
 use super::segment::{
     FileKind, MARK, Scanner, anchors_name, index_name, read_segment_head, run_name, segment_name,
@@ -54,7 +55,7 @@ pub enum ToolError {
     },
     /// The log is not whole enough for this tool.
     #[error("failed to open the log")]
-    Open(#[from] super::OpenError),
+    Open(#[source] OpenError),
     /// What a log has indexed cannot be read.
     #[error("failed to read the log")]
     Read(#[from] crate::store::ReadError),
@@ -69,6 +70,16 @@ pub enum ToolError {
         /// What it says.
         source: io::Error,
     },
+}
+
+/// That there is no log is said in the same words, whoever finds it out.
+impl From<OpenError> for ToolError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::NoLog { directory } => Self::NoLog { directory },
+            error => Self::Open(error),
+        }
+    }
 }
 
 /// How far a tool has come.
@@ -123,7 +134,13 @@ pub(super) struct Survey {
 impl Survey {
     pub(super) fn new(disk: &dyn Disk) -> Result<Self, ToolError> {
         let mut survey = Self::default();
-        for DiskEntry { name, bytes } in disk.list().map_err(io_error(disk, ""))? {
+        let listed = disk.list().map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                ToolError::NoLog { directory: disk.path("") }
+            }
+            _ => io_error(disk, "")(source),
+        });
+        for DiskEntry { name, bytes } in listed? {
             match FileKind::of(&name) {
                 FileKind::Segment(segment) => drop(survey.segments.insert(segment, bytes)),
                 FileKind::Index(segment) => drop(survey.indexes.insert(segment, bytes)),
