@@ -341,6 +341,8 @@ async fn a_backup_shares_full_segments_and_is_made_once() {
     let none = backup(copies.path(), copies.path().join("none"), &mut |_| {});
     assert!(matches!(none, Err(ToolError::NoLog { .. })), "{none:?}");
     assert!(!copies.path().join("none").exists(), "what was begun is taken away");
+    let onto = backup(directory.path(), to.join("mark"), &mut |_| {});
+    assert!(matches!(onto, Err(ToolError::NotEmpty { .. })), "{onto:?}");
     let inside = directory.path().join("inside");
     back_up(directory.path(), &inside);
     check_whole(&inside);

@@ -108,6 +108,9 @@ impl Destination {
                 false
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory && directory.exists() => {
+                return Err(ToolError::NotEmpty { directory: directory.into() });
+            }
             Err(error) => return Err(io(error)),
         };
         create_dir_durably(directory).map_err(io)?;

@@ -48,7 +48,7 @@ pub enum ToolError {
         tries: u32,
     },
     /// There is something where the new log is to be.
-    #[error("{} is there and not empty", directory.display())]
+    #[error("{} is there, and no empty directory", directory.display())]
     NotEmpty {
         /// Which directory.
         directory: PathBuf,
