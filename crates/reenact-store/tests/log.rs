@@ -445,6 +445,29 @@ async fn segments_of_odd_lengths_are_refused() {
 }
 
 #[tokio::test]
+async fn the_last_events_are_found_before_and_behind_truncated_ones() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open_short(directory.path());
+    let (old, new) = (stream("old"), stream("new"));
+    let check = async |kept: usize| {
+        let reader = LogReader::open(directory.path()).unwrap();
+        let all = check_everything(&reader).await;
+        assert_eq!(all.len(), kept);
+        for count in [0, 1, 3, 7, kept, kept + 1, usize::MAX] {
+            let last = reader.read_all(&reader.last(count).await.unwrap(), 1_000).await.unwrap();
+            assert_eq!(last, all[kept.saturating_sub(count)..], "the last {count}");
+        }
+    };
+    check(0).await;
+    log.append(&new, Any, events(9)).await.unwrap();
+    log.append(&old, Any, events(400)).await.unwrap();
+    log.append(&new, Any, events(2)).await.unwrap();
+    check(411).await;
+    log.truncate(&old, Sequence(400)).await.unwrap();
+    check(11).await;
+}
+
+#[tokio::test]
 async fn a_reader_sees_what_is_durable_and_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();
     for none in [directory.path().to_owned(), directory.path().join("none"), "/dev/null".into()] {
