@@ -49,7 +49,8 @@ pub struct BackupReport {
 
 /// Copies the log in a directory into another, which is made, or is empty, whether somebody writes the log or not.
 /// What it holds is what was durable at one moment. Files that do not change are linked, and copied where they
-/// cannot be, as into another file system. The destination is durable, and has no mark before it is whole.
+/// cannot be, as into another file system. The destination is durable, and has no mark before it is whole. Damage in
+/// the midst of the log is copied as it is; [`verify`](super::verify()) tells of it.
 ///
 /// A file that was linked is there once, under two names: what damages it, in the log or in the backup, damages both.
 /// Against a disk that fails a backup helps only on another one, or once its files have been copied;

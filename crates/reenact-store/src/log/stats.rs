@@ -94,7 +94,8 @@ impl LogStats {
 }
 
 /// Counts what is in the log of a directory, from its indexes; where one is missing, its segment is read. Nothing is
-/// changed, and somebody may write the log. It takes about 200 bytes of memory for each stream.
+/// changed, and somebody may write the log. It takes the memory of a table
+/// with an entry for each stream, and the room that tables leave free.
 ///
 /// # Errors
 /// There is no log, it is damaged, or the system refuses; or segments are given up meanwhile.

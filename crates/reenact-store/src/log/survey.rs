@@ -39,7 +39,7 @@ pub enum ToolError {
         /// The version that is known.
         known: u32,
     },
-    /// Whoever writes the log gave up segments while they were looked at, again and again.
+    /// Whoever writes the log gave up segments, or opened the log, while they were looked at, again and again.
     #[error("{} changed under way {tries} times", directory.display())]
     Changed {
         /// Which directory.
