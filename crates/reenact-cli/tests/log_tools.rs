@@ -64,13 +64,23 @@ fn a_whole_log_is_counted_copied_and_verified() {
     let backup = &json(&["backup", data, copy], 0)[0];
     assert_eq!(backup["next_position"], 60);
     log(&["backup", data, copy], 2);
-    for directory in [data, &format!("{data}/log"), copy] {
+    log(&["backup", data, &format!("{copy}/mark")], 2);
+    let inside = format!("{data}/log");
+    // What somebody keeps in the directory of a log is not taken for the log that is named.
+    log(&["backup", data, &format!("{copy}/log")], 0);
+    for (directory, read) in [(data, &inside[..]), (&inside, &inside), (copy, copy)] {
+        assert_eq!(json(&["stats", directory], 0)[0]["directory"], read);
         let verified = &json(&["verify", directory], 0)[0];
+        assert_eq!(verified["directory"], read);
         assert_eq!((&verified["verdict"], &verified["events"]), (&"whole".into(), &60.into()));
     }
     assert!(log(&["verify", copy], 0).starts_with("verdict         whole\n"));
     assert!(log(&["stats", copy], 0).contains("\n             20 s"));
-    log(&["verify", &format!("{data}/nothing")], 125);
+    let nothing = format!("{data}/nothing");
+    for tool in ["verify", "stats"] {
+        let refused = &json(&[tool, &nothing], 125)[0];
+        assert_eq!(refused["error"], format!("there is no log in {nothing}"));
+    }
     log(&["verify"], 2);
 }
 

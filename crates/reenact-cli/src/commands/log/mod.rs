@@ -53,15 +53,15 @@ struct Source {
 impl Source {
     fn log(&self) -> PathBuf {
         let inside = self.directory.join("log");
-        // A damaged log may have lost its mark, and still be the one that is meant.
-        let is_data = inside.join("mark").exists() || inside.is_dir() && !has_segments(&self.directory);
-        if is_data { inside } else { self.directory.clone() }
+        if inside.is_dir() && !is_log(&self.directory) { inside } else { self.directory.clone() }
     }
 }
 
-fn has_segments(directory: &Path) -> bool {
+/// A damaged log may have lost its mark, and still be the one that is meant.
+fn is_log(directory: &Path) -> bool {
     let names = std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
-    names.into_iter().any(|path| path.extension().is_some_and(|extension| extension == "segment"))
+    let is_segment = |path: PathBuf| path.extension().is_some_and(|extension| extension == "segment");
+    directory.join("mark").exists() || names.into_iter().any(is_segment)
 }
 
 /// Something at the destination is wrong usage; anything else is in the way of saying anything.

@@ -17,6 +17,8 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 struct Document {
     verdict: &'static str,
+    /// Where the log is that was read.
+    directory: String,
     closed: bool,
     written_meanwhile: bool,
     events: u64,
@@ -48,14 +50,15 @@ struct DamageRow {
 }
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Fault> {
+    let directory = args.source.log();
     let report = {
         let progress = Progress::bytes("verifying");
-        verify(args.source.log(), &mut |now| progress.at_bytes(now.done_bytes, now.all_bytes))
-            .map_err(fault)?
+        verify(&directory, &mut |now| progress.at_bytes(now.done_bytes, now.all_bytes)).map_err(fault)?
     };
-    let text = describe(&report);
+    let directory = directory.display().to_string();
+    let text = describe(&report, &directory);
     let exit = if report.is_whole() { Exit::Fine } else { Exit::Diverged };
-    output.result("log-verify", &text, &document(report));
+    output.result("log-verify", &text, &document(report, directory));
     Ok(exit)
 }
 
@@ -67,9 +70,10 @@ fn verdict(report: &VerifyReport) -> &'static str {
     }
 }
 
-fn document(report: VerifyReport) -> Document {
+fn document(report: VerifyReport, directory: String) -> Document {
     Document {
         verdict: verdict(&report),
+        directory,
         closed: report.closed,
         written_meanwhile: report.written,
         events: report.events,
@@ -104,11 +108,12 @@ fn row(damage: Damage) -> DamageRow {
     }
 }
 
-fn describe(report: &VerifyReport) -> String {
+fn describe(report: &VerifyReport, directory: &str) -> String {
     let seconds = report.elapsed.as_secs_f64();
     let rate = report.bytes as f64 / 1e6 / seconds.max(1e-9);
     let mut rows = vec![
         ("verdict", verdict(report).to_owned()),
+        ("log", directory.to_owned()),
         ("events", format!("{} in {} blocks of {} segments", report.events, report.blocks, report.segments)),
         ("derived", format!("{} indexes and {} runs are right", report.indexes, report.runs)),
         ("end", format!("{}, {}", describe_place(report.end), describe_end(report))),
