@@ -77,7 +77,7 @@ fn a_whole_log_is_counted_copied_and_verified() {
     assert!(log(&["verify", copy], 0).starts_with("verdict         whole\n"));
     assert!(log(&["stats", copy], 0).contains("\n             20 s"));
     let nothing = format!("{data}/nothing");
-    for tool in ["verify", "stats"] {
+    for tool in ["verify", "stats", "tail"] {
         let refused = &json(&[tool, &nothing], 125)[0];
         assert_eq!(refused["error"], format!("there is no log in {nothing}"));
     }
@@ -93,6 +93,8 @@ fn damage_is_told_and_what_is_whole_is_salvaged() {
     let new = new.to_str().unwrap();
     let verified = &json(&["verify", data], 1)[0];
     assert_eq!(verified["verdict"], "damaged");
+    // Damage is that, whoever comes upon it.
+    assert_eq!(json(&["tail", data, "-n", "60"], 1).last().unwrap()["exit"], 1);
     let damage = &verified["damages"][0];
     assert_eq!((&damage["file"], &damage["offset"]), (&"00000001.segment".into(), &8_192.into()));
     assert_eq!(damage["nature"], "evidence");
@@ -109,6 +111,10 @@ fn damage_is_told_and_what_is_whole_is_salvaged() {
     assert_eq!(json(&["verify", new], 0)[0]["foreign"][0], "rest.jsonl");
     log(&["salvage", data, new], 2);
     std::fs::remove_file(format!("{data}/log/mark")).unwrap();
+    for tool in ["verify", "stats", "tail"] {
+        log(&[tool, data], 1);
+    }
+    log(&["backup", data, &format!("{new}3")], 1);
     assert_eq!(json(&["salvage", data, &format!("{new}2")], 1)[0]["lost"], 1);
 }
 

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use clap::Subcommand;
-use reenact_store::log::{LogPlace, ToolError};
-use reenact_store::{Position, Timestamp};
+use reenact_store::log::{LogPlace, OpenError, ToolError};
+use reenact_store::{Position, ReadError, Timestamp};
 use serde::Serialize;
 
 use crate::output::{Exit, Fault, Output};
@@ -64,10 +64,13 @@ fn is_log(directory: &Path) -> bool {
     directory.join("mark").exists() || names.into_iter().any(is_segment)
 }
 
-/// Something at the destination is wrong usage; anything else is in the way of saying anything.
+/// Something at the destination is wrong usage, and damage is what it is; anything else is in the way of saying
+/// anything.
 fn fault(error: ToolError) -> Fault {
     match error {
         ToolError::NotEmpty { .. } => Fault::usage(error),
+        ToolError::Open(OpenError::Damaged { .. } | OpenError::Read(ReadError::Damaged { .. }))
+        | ToolError::Read(ReadError::Damaged { .. }) => Fault::damage(error),
         error => error.into(),
     }
 }

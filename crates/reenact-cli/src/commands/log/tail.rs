@@ -4,7 +4,7 @@ use anyhow::Context;
 use reenact_store::{Direction, Event, EventStore, LogReader, ReadError, Scope, Sequence, StreamId};
 use serde::Serialize;
 
-use super::{Source, time};
+use super::{Source, fault, time};
 use crate::output::{Exit, Fault, Output};
 
 /// Bytes of a payload that are shown.
@@ -44,11 +44,13 @@ struct Document {
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Fault> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().context("start the runtime")?;
-    let log = LogReader::open(args.source.log()).context("open the log")?;
-    runtime.block_on(show(&log, args, output))
+    let log = LogReader::open(args.source.log()).map_err(|error| fault(error.into()))?;
+    runtime.block_on(show(&log, args, output)).map_err(|error| fault(error.into()))?;
+    Ok(Exit::Fine)
 }
 
-async fn show(log: &LogReader, args: &Args, output: &Output) -> Result<Exit, Fault> {
+/// Shows events until there are no more, or nobody reads any more.
+async fn show(log: &LogReader, args: &Args, output: &Output) -> Result<(), ReadError> {
     let mut rest = match &args.stream {
         Some(stream) => Scope::Stream(stream.clone(), start_in_stream(log, stream, args.events).await?),
         None => Scope::All(log.last(args.events as usize).await?),
@@ -67,7 +69,7 @@ async fn show(log: &LogReader, args: &Args, output: &Output) -> Result<Exit, Fau
                 Scope::All(seen) => seen.advance(event.partition, event.position),
             }
             if !print(&event, output) {
-                return Ok(Exit::Fine);
+                return Ok(());
             }
         }
     }
@@ -75,7 +77,7 @@ async fn show(log: &LogReader, args: &Args, output: &Output) -> Result<Exit, Fau
         let mut events = log.subscribe(rest);
         while print(&events.next().await?, output) {}
     }
-    Ok(Exit::Fine)
+    Ok(())
 }
 
 /// Where the last events of a stream begin.
