@@ -130,6 +130,9 @@ fn the_last_events_are_shown_and_those_that_come() {
     assert_eq!(positions(&["-n", "0"]), [0; 0]);
     assert_eq!(positions(&["-n", "1000"]).len(), 60);
     assert_eq!(positions(&["-n", "2", "--stream", "s1"]), [55, 58]);
+    let none = reenact().args(["log", "tail", path, "--stream", "none"]).output().unwrap();
+    assert!(none.status.success() && none.stdout.is_empty());
+    assert_eq!(String::from_utf8_lossy(&none.stderr), "there is no stream none\n");
     let text = log(&["tail", path, "-n", "1"], 0);
     assert!(text.starts_with("59 ") && text.ends_with(" s2/19 Noted note 59\n"), "{text}");
 

@@ -5,7 +5,7 @@ use reenact_store::{Direction, Event, EventStore, LogReader, ReadError, Scope, S
 use serde::Serialize;
 
 use super::{Source, fault, time};
-use crate::output::{Exit, Fault, Output};
+use crate::output::{Exit, Fault, Output, say};
 
 /// Bytes of a payload that are shown.
 const SHOWN_BYTES: usize = 48;
@@ -52,7 +52,14 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Fault> {
 /// Shows events until there are no more, or nobody reads any more.
 async fn show(log: &LogReader, args: &Args, output: &Output) -> Result<(), ReadError> {
     let mut rest = match &args.stream {
-        Some(stream) => Scope::Stream(stream.clone(), start_in_stream(log, stream, args.events).await?),
+        Some(stream) => {
+            let head = log.head(stream).await?;
+            if head.is_none() && !args.follow {
+                say(&format!("there is no stream {stream}"));
+            }
+            let next = head.map_or(0, |head| head.sequence.0 + 1);
+            Scope::Stream(stream.clone(), Sequence(next.saturating_sub(args.events)))
+        }
         None => Scope::All(log.last(args.events as usize).await?),
     };
     loop {
@@ -78,12 +85,6 @@ async fn show(log: &LogReader, args: &Args, output: &Output) -> Result<(), ReadE
         while print(&events.next().await?, output) {}
     }
     Ok(())
-}
-
-/// Where the last events of a stream begin.
-async fn start_in_stream(log: &LogReader, stream: &StreamId, events: u64) -> Result<Sequence, ReadError> {
-    let next = log.head(stream).await?.map_or(0, |head| head.sequence.0 + 1);
-    Ok(Sequence(next.saturating_sub(events)))
 }
 
 /// Prints an event; false if nobody reads any more.
