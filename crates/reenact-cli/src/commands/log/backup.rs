@@ -10,7 +10,7 @@ use crate::output::{Exit, Fault, Output};
 use crate::progress::Progress;
 
 /// Copy a log while it is written; full segments are hard-linked where that is possible. Of a server's data only the
-/// log is copied, not its modules
+/// log is copied, not its modules; whether the copy is whole, `verify` tells
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
