@@ -101,8 +101,32 @@ fn time(timestamp: Timestamp) -> String {
     humantime::format_rfc3339_nanos(UNIX_EPOCH + Duration::from_nanos(timestamp.0)).to_string()
 }
 
+/// How many there are of something: `1 event`, `2 events`.
+fn count(number: u64, of: &str) -> String {
+    let end = match (number, of.ends_with('x')) {
+        (1, _) => "",
+        (_, true) => "es",
+        (_, false) => "s",
+    };
+    format!("{number} {of}{end}")
+}
+
 /// Names and their values, one a line.
 fn table(rows: &[(&str, String)]) -> String {
     let lines: Vec<_> = rows.iter().map(|(name, value)| format!("{name:<15} {value}")).collect();
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::count;
+
+    #[test]
+    fn numbers_of_things_are_written_as_they_are_said() {
+        let check = |number, of, expect: &str| assert_eq!(count(number, of), expect);
+        check(0, "event", "0 events");
+        check(1, "event", "1 event");
+        check(1, "index", "1 index");
+        check(2, "index", "2 indexes");
+    }
 }

@@ -3,7 +3,7 @@
 use reenact_store::log::{LogStats, stats};
 use serde::Serialize;
 
-use super::{Place, Source, describe_place, fault, number, table, time};
+use super::{Place, Source, count, describe_place, fault, number, table, time};
 use crate::output::{Exit, Fault, Output};
 use crate::progress::Progress;
 
@@ -109,7 +109,7 @@ fn describe(stats: &LogStats, directory: &str) -> String {
     let position = |position: Option<reenact_store::Position>| position.map(|position| position.to_string());
     let each = stats.bytes_per_event().map_or(String::new(), |each| format!(", {each:.1} an event"));
     let torn =
-        stats.torn.map_or(String::new(), |(_, bytes)| format!("; {bytes} torn bytes follow"));
+        stats.torn.map_or(String::new(), |(_, bytes)| format!("; {} after it", count(bytes, "torn byte")));
     let closed = if stats.closed { "closed cleanly" } else { "not closed" };
     let rows = [
         ("log", directory.to_owned()),
@@ -117,7 +117,7 @@ fn describe(stats: &LogStats, directory: &str) -> String {
         ("streams", stats.streams.to_string()),
         ("positions", span(position(stats.first_position), position(stats.last_position))),
         ("time", span(stats.first_timestamp.map(time), stats.last_timestamp.map(time))),
-        ("segments", format!("{}, {} bytes written{each}", stats.segments, stats.written_bytes)),
+        ("segments", format!("{}, {} written{each}", stats.segments, count(stats.written_bytes, "byte"))),
         ("end", format!("{}, {closed}{torn}", describe_place(stats.end))),
         (
             "bytes of files",

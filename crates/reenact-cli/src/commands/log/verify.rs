@@ -3,7 +3,7 @@
 use reenact_store::log::{Damage, Nature, VerifyReport, verify};
 use serde::Serialize;
 
-use super::{Place, Source, describe_place, fault, number, table};
+use super::{Place, Source, count, describe_place, fault, number, table};
 use crate::output::{Exit, Fault, Output};
 use crate::progress::Progress;
 
@@ -111,16 +111,18 @@ fn row(damage: Damage) -> DamageRow {
 fn describe(report: &VerifyReport, directory: &str) -> String {
     let seconds = report.elapsed.as_secs_f64();
     let rate = report.bytes as f64 / 1e6 / seconds.max(1e-9);
+    let (blocks, segments) = (count(report.blocks, "block"), count(report.segments, "segment"));
+    let (indexes, runs) = (count(report.indexes, "index"), count(report.runs, "run"));
     let mut rows = vec![
         ("verdict", verdict(report).to_owned()),
         ("log", directory.to_owned()),
-        ("events", format!("{} in {} blocks of {} segments", report.events, report.blocks, report.segments)),
-        ("derived", format!("{} indexes and {} runs are right", report.indexes, report.runs)),
+        ("events", format!("{} in {blocks} of {segments}", report.events)),
+        ("derived", format!("{indexes} and {runs} are right")),
         ("end", format!("{}, {}", describe_place(report.end), describe_end(report))),
         ("read", format!("{:.1} MB in {seconds:.2} s, {rate:.0} MB/s", report.bytes as f64 / 1e6)),
     ];
     if report.unchecked > 0 {
-        rows.push(("unchecked", format!("{} files that rest on what is damaged", report.unchecked)));
+        rows.push(("unchecked", format!("{}, resting on what is damaged", count(report.unchecked, "file"))));
     }
     if !report.left_over.is_empty() {
         rows.push(("left over", report.left_over.join(" ")));
@@ -129,7 +131,8 @@ fn describe(report: &VerifyReport, directory: &str) -> String {
         rows.push(("not the log's", report.foreign.join(" ")));
     }
     let damages = report.damages.iter().map(describe_damage);
-    let more = (report.more_damages > 0).then(|| format!("\nand {} more damages", report.more_damages));
+    let more =
+        (report.more_damages > 0).then(|| format!("\nand {}", count(report.more_damages, "more damage")));
     format!("{}{}{}", table(&rows), damages.collect::<String>(), more.unwrap_or_default())
 }
 
@@ -137,7 +140,9 @@ fn describe_end(report: &VerifyReport) -> String {
     match (report.closed, report.written, report.torn) {
         (_, true, _) => "while somebody writes on".into(),
         (true, ..) => "closed cleanly".into(),
-        (false, _, Some((_, bytes))) => format!("not closed; {bytes} bytes of an interrupted write follow"),
+        (false, _, Some((_, bytes))) => {
+            format!("not closed; an interrupted write has left {}", count(bytes, "byte"))
+        }
         (false, _, None) => "not closed".into(),
     }
 }
