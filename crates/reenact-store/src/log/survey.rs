@@ -248,19 +248,3 @@ pub(super) fn scanner(disk: &dyn Disk, log: LogId, segment: u32) -> Result<Optio
         opened => opened.map(Some).map_err(io_error(disk, &name)),
     }
 }
-
-/// The first byte from `from` to `to` that is not zero.
-pub(super) fn first_not_zero(scanner: &mut Scanner, from: u64, to: u64) -> io::Result<Option<u64>> {
-    const PART: u64 = 64 << 10;
-    let mut at = from;
-    let to = to.min(scanner.bytes());
-    while at < to {
-        let count = (to - at).min(PART);
-        let bytes = scanner.read(at, count as usize)?;
-        if let Some(found) = bytes.iter().position(|byte| *byte != 0) {
-            return Ok(Some(at + found as u64));
-        }
-        at += count;
-    }
-    Ok(None)
-}

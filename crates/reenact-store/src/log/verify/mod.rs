@@ -20,9 +20,7 @@ use super::fold::{Fold, FoldError};
 use super::format::{LogId, Mark, SegmentHead, StreamKey, block_pages};
 use super::index::{ActiveIndex, IndexFile, StreamHead};
 use super::segment::{MARK, Scanner, WRITE_MAX, anchors_name, index_name, run_name, segment_name};
-use super::survey::{
-    Meter, Survey, ToolError, ToolProgress, first_not_zero, io_error, scanner, segment_head,
-};
+use super::survey::{Meter, Survey, ToolError, ToolProgress, io_error, scanner, segment_head};
 use crate::disk::{Disk, PAGE_BYTES, RealDisk};
 use crate::event::{Position, StreamId, Timestamp};
 use crate::limits::{LOG_FOLLOW_MILLIS, VERIFY_DAMAGES_MAX};
@@ -510,12 +508,12 @@ impl<'a> Verifier<'a> {
             if !linked {
                 return Ok(Ending::Wrong(offset, reason.into()));
             }
-            let behind = first_not_zero(scanner, offset, u64::MAX)?;
+            let behind = scanner.first_not_zero(offset, u64::MAX)?;
             let wrong = |at| Ending::Wrong(at, "something lies behind the last block".into());
             return Ok(behind.map_or(Ending::Full, wrong));
         }
         let goes_on = self.last_needed()?.is_some_and(|last| last > segment);
-        if goes_on && first_not_zero(scanner, offset, u64::MAX)?.is_none() {
+        if goes_on && scanner.first_not_zero(offset, u64::MAX)?.is_none() {
             // The next one is missing or has a damaged head, which is told of when its turn comes.
             return Ok(Ending::Full);
         }
@@ -528,7 +526,7 @@ impl<'a> Verifier<'a> {
 
     /// Judges what lies behind the last block of the log.
     fn tail(&self, (segment, offset): (u32, u64), scanner: &mut Scanner, reason: &str) -> io::Result<Ending> {
-        let Some(at) = first_not_zero(scanner, offset, u64::MAX)? else {
+        let Some(at) = scanner.first_not_zero(offset, u64::MAX)? else {
             return Ok(match self.mark {
                 Some(Mark { closed: true, end, .. }) if (end.segment, end.offset) != (segment, offset) => {
                     Ending::Wrong(offset, "more is there than when the log was closed".into())
@@ -581,7 +579,7 @@ impl<'a> Verifier<'a> {
             let Some(mut scanner) = scanner(self.disk, self.log, segment)? else { continue };
             self.meter.add(scanner.bytes());
             let io = io_error(self.disk, &name);
-            let Some(at) = first_not_zero(&mut scanner, 0, u64::MAX).map_err(io)? else { continue };
+            let Some(at) = scanner.first_not_zero(0, u64::MAX).map_err(io)? else { continue };
             if self.head_of(segment)?.is_some() {
                 self.report.written = true;
                 return Ok(());
