@@ -31,6 +31,11 @@ impl Fault {
         Self { exit: Exit::Usage, error: error.into() }
     }
 
+    /// What was to be used is damaged.
+    pub(crate) fn damage(error: impl Into<anyhow::Error>) -> Self {
+        Self { exit: Exit::Diverged, error: error.into() }
+    }
+
     /// The error and what it came from, in one line.
     fn message(&self) -> String {
         format!("{:#}", self.error)

@@ -6,6 +6,9 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
 
 use reenact_store::{EventKind, EventLog, EventStore, ExpectedSequence, LogOptions, NewEvent, StreamId};
 use serde_json::Value;
@@ -61,13 +64,23 @@ fn a_whole_log_is_counted_copied_and_verified() {
     let backup = &json(&["backup", data, copy], 0)[0];
     assert_eq!(backup["next_position"], 60);
     log(&["backup", data, copy], 2);
-    for directory in [data, &format!("{data}/log"), copy] {
+    log(&["backup", data, &format!("{copy}/mark")], 2);
+    let inside = format!("{data}/log");
+    // What somebody keeps in the directory of a log is not taken for the log that is named.
+    log(&["backup", data, &format!("{copy}/log")], 0);
+    for (directory, read) in [(data, &inside[..]), (&inside, &inside), (copy, copy)] {
+        assert_eq!(json(&["stats", directory], 0)[0]["directory"], read);
         let verified = &json(&["verify", directory], 0)[0];
+        assert_eq!(verified["directory"], read);
         assert_eq!((&verified["verdict"], &verified["events"]), (&"whole".into(), &60.into()));
     }
     assert!(log(&["verify", copy], 0).starts_with("verdict         whole\n"));
     assert!(log(&["stats", copy], 0).contains("\n             20 s"));
-    log(&["verify", &format!("{data}/nothing")], 125);
+    let nothing = format!("{data}/nothing");
+    for tool in ["verify", "stats", "tail"] {
+        let refused = &json(&[tool, &nothing], 125)[0];
+        assert_eq!(refused["error"], format!("there is no log in {nothing}"));
+    }
     log(&["verify"], 2);
 }
 
@@ -80,6 +93,8 @@ fn damage_is_told_and_what_is_whole_is_salvaged() {
     let new = new.to_str().unwrap();
     let verified = &json(&["verify", data], 1)[0];
     assert_eq!(verified["verdict"], "damaged");
+    // Damage is that, whoever comes upon it.
+    assert_eq!(json(&["tail", data, "-n", "60"], 1).last().unwrap()["exit"], 1);
     let damage = &verified["damages"][0];
     assert_eq!((&damage["file"], &damage["offset"]), (&"00000001.segment".into(), &8_192.into()));
     assert_eq!(damage["nature"], "evidence");
@@ -96,6 +111,10 @@ fn damage_is_told_and_what_is_whole_is_salvaged() {
     assert_eq!(json(&["verify", new], 0)[0]["foreign"][0], "rest.jsonl");
     log(&["salvage", data, new], 2);
     std::fs::remove_file(format!("{data}/log/mark")).unwrap();
+    for tool in ["verify", "stats", "tail"] {
+        log(&[tool, data], 1);
+    }
+    log(&["backup", data, &format!("{new}3")], 1);
     assert_eq!(json(&["salvage", data, &format!("{new}2")], 1)[0]["lost"], 1);
 }
 
@@ -111,6 +130,9 @@ fn the_last_events_are_shown_and_those_that_come() {
     assert_eq!(positions(&["-n", "0"]), [0; 0]);
     assert_eq!(positions(&["-n", "1000"]).len(), 60);
     assert_eq!(positions(&["-n", "2", "--stream", "s1"]), [55, 58]);
+    let none = reenact().args(["log", "tail", path, "--stream", "none"]).output().unwrap();
+    assert!(none.status.success() && none.stdout.is_empty());
+    assert_eq!(String::from_utf8_lossy(&none.stderr), "there is no stream none\n");
     let text = log(&["tail", path, "-n", "1"], 0);
     assert!(text.starts_with("59 ") && text.ends_with(" s2/19 Noted note 59\n"), "{text}");
 
@@ -118,12 +140,16 @@ fn the_last_events_are_shown_and_those_that_come() {
     let mut follow = reenact();
     follow.args(["log", "tail", path, "-n", "1", "--follow", "--json"]).stdout(Stdio::piped());
     let mut following = follow.spawn().unwrap();
-    let mut lines = BufReader::new(following.stdout.take().unwrap()).lines();
-    let mut next =
-        || serde_json::from_str::<Value>(&lines.next().unwrap().unwrap()).unwrap()["payload"].clone();
+    let (lines, (sender, received)) = (BufReader::new(following.stdout.take().unwrap()).lines(), channel());
+    let reading = thread::spawn(move || lines.for_each(|line| sender.send(line.unwrap()).unwrap()));
+    let next = || {
+        let line = received.recv_timeout(Duration::from_mins(1)).unwrap();
+        serde_json::from_str::<Value>(&line).unwrap()["payload"].clone()
+    };
     assert_eq!(next(), "note 59");
     append(&log, "s9", "while somebody looks");
     assert_eq!(next(), "while somebody looks");
     following.kill().unwrap();
     following.wait().unwrap();
+    reading.join().unwrap();
 }

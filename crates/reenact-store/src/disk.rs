@@ -84,7 +84,7 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// It cannot be locked.
     fn lock(&self) -> io::Result<Option<DiskLock>>;
 
-    /// What a file is called in messages.
+    /// What a file is called in messages; without a name, the directory.
     fn path(&self, name: &str) -> PathBuf;
 }
 
@@ -350,7 +350,8 @@ impl Disk for RealDisk {
     }
 
     fn path(&self, name: &str) -> PathBuf {
-        self.directory.join(name)
+        // To join nothing would end the path with a slash.
+        if name.is_empty() { self.directory.clone() } else { self.directory.join(name) }
     }
 }
 

@@ -89,7 +89,7 @@ fn append_block(log: &EventLog, pages: usize, count: usize, n: usize) {
 }
 
 fn work(log: &EventLog) {
-    while log.step(Step::Index) {}
+    while log.step(Step::Index) || log.step(Step::Merge) {}
     while log.step(Step::Prepare) {}
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use reenact_store::log::{LogPlace, OpenError, Step};
+use reenact_store::log::{LogPlace, OpenError, Step, verify};
 use reenact_store::*;
 use reenact_testkit::store::{check_everything, events, read_stream, stream};
 
@@ -445,9 +445,35 @@ async fn segments_of_odd_lengths_are_refused() {
 }
 
 #[tokio::test]
+async fn the_last_events_are_found_before_and_behind_truncated_ones() {
+    let directory = tempfile::tempdir().unwrap();
+    let log = open_short(directory.path());
+    let (old, new) = (stream("old"), stream("new"));
+    let check = async |kept: usize| {
+        let reader = LogReader::open(directory.path()).unwrap();
+        let all = check_everything(&reader).await;
+        assert_eq!(all.len(), kept);
+        for count in [0, 1, 3, 7, kept, kept + 1, usize::MAX] {
+            let last = reader.read_all(&reader.last(count).await.unwrap(), 1_000).await.unwrap();
+            assert_eq!(last, all[kept.saturating_sub(count)..], "the last {count}");
+        }
+    };
+    check(0).await;
+    log.append(&new, Any, events(9)).await.unwrap();
+    log.append(&old, Any, events(400)).await.unwrap();
+    log.append(&new, Any, events(2)).await.unwrap();
+    check(411).await;
+    log.truncate(&old, Sequence(400)).await.unwrap();
+    check(11).await;
+}
+
+#[tokio::test]
 async fn a_reader_sees_what_is_durable_and_changes_nothing() {
     let directory = tempfile::tempdir().unwrap();
-    assert!(matches!(LogReader::open(directory.path()), Err(OpenError::Io { .. })));
+    for none in [directory.path().to_owned(), directory.path().join("none"), "/dev/null".into()] {
+        let refused = LogReader::open(&none).unwrap_err();
+        assert!(matches!(&refused, OpenError::NoLog { directory } if *directory == none), "{refused:?}");
+    }
     let log = open_short(directory.path());
     let reader = LogReader::open(directory.path()).unwrap();
     let mut subscription = reader.subscribe(Scope::All(Checkpoint::START));
@@ -540,7 +566,7 @@ fn more_streams_than_are_remembered_stand_where_they_do() {
         for some in streams.chunks(100) {
             let receipts = append_stepped(&log, some);
             assert!(receipts.iter().all(|receipt| receipt.first == Sequence(round)), "round {round}");
-            while log.step(Step::Index) {}
+            while log.step(Step::Index) || log.step(Step::Merge) {}
         }
     }
 }
@@ -558,10 +584,10 @@ async fn indexes_that_are_missing_are_made_from_the_first_on() {
     let all = check_everything(&log).await;
     log.close().unwrap();
     let indexes = names(directory.path(), "index");
-    for kept in [None, indexes.last()] {
-        for name in indexes.iter().filter(|name| kept != Some(name)).chain(&names(directory.path(), "run")) {
-            // Some were not made again by a reader, which writes nothing.
-            let _there = fs::remove_file(directory.path().join(name));
+    for kept in [indexes.last(), None] {
+        let (left, runs) = (names(directory.path(), "index"), names(directory.path(), "run"));
+        for name in left.iter().filter(|name| kept != Some(name)).chain(&runs) {
+            fs::remove_file(directory.path().join(name)).unwrap();
         }
         let reader = LogReader::open(directory.path()).unwrap();
         assert_eq!(reader.head(&stream("none")).await, Ok(None));
@@ -592,11 +618,20 @@ async fn two_writes_that_are_damaged_are_no_torn_one() {
     fill(&log).await;
     let crashed = copy(directory.path());
     // The one before the last was acknowledged, and the last is cut off in the midst.
-    let opened = open_changed(crashed.path(), "00000000.segment", |bytes| {
+    let change = |bytes: &mut Vec<u8>| {
         bytes[4 * PAGE as usize + 50] ^= 1;
         bytes[5 * PAGE as usize + 60..6 * PAGE as usize].fill(0);
-    });
+    };
+    let opened = open_changed(crashed.path(), "00000000.segment", change);
     assert!(is_damaged(&opened), "{opened:?}");
+    let path = crashed.path().join("00000000.segment");
+    let mut bytes = fs::read(&path).unwrap();
+    change(&mut bytes);
+    fs::write(&path, &bytes).unwrap();
+    let report = verify(crashed.path(), &mut |_| {}).unwrap();
+    let [damage] = &report.damages[..] else { panic!("{report:#?}") };
+    assert_eq!((damage.offset, report.torn), (4 * PAGE, None), "{damage:?}");
+    assert!(report.has_lost_evidence());
 }
 
 #[tokio::test]

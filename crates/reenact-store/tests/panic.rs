@@ -72,7 +72,7 @@ async fn append_behind(panics: u64) -> (Arc<EventLog>, bool, Vec<Result<Receipt,
     let (hook, is_begun, go_on) = gate(panics);
     let log = open(hook);
     let first = tokio::spawn(append(&log));
-    is_begun.recv().unwrap();
+    is_begun.recv_timeout(Duration::from_mins(1)).unwrap();
     let others: Vec<_> = (0..20).map(|_| tokio::spawn(append(&log))).collect();
     // So that they wait in the queue, which cannot be seen from here.
     tokio::time::sleep(Duration::from_millis(200)).await;
@@ -121,6 +121,7 @@ async fn check_beside(name: &'static str, call: Call) {
 async fn a_panic_beside_those_who_append_is_noticed() {
     check_beside("log-prepare", Call::Allocate).await;
     check_beside("log-index", Call::Create).await;
+    check_beside("log-merge", Call::Create).await;
 }
 
 #[tokio::test]

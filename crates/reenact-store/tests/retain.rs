@@ -80,7 +80,7 @@ async fn who_appends_does_not_wait_for_the_anchors() {
         let log = Arc::clone(&log);
         move || log.retain(Position(20)).unwrap()
     });
-    is_begun.recv().unwrap();
+    is_begun.recv_timeout(Duration::from_mins(1)).unwrap();
     for _ in 0..3 {
         tokio::time::timeout(Duration::from_mins(1), roll(&log)).await.expect("nobody is held up");
     }

@@ -56,6 +56,7 @@ impl Subject for Log {
             Work::Commit => Step::Commit,
             Work::Prepare => Step::Prepare,
             Work::Index => Step::Index,
+            Work::Merge => Step::Merge,
         });
     }
 
@@ -417,6 +418,7 @@ fn a_full_disk_refuses_and_goes_on_when_there_is_room() {
             }
             store.step(Step::Prepare);
             store.step(Step::Index);
+            store.step(Step::Merge);
         }
         assert!((3..30).contains(&appended), "{appended}");
         let disk = match seed % 3 {

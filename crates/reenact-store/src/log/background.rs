@@ -109,11 +109,6 @@ impl Segments {
     }
 }
 
-/// Writes an index, or if there is none to write merges two runs; whether there was something to do.
-pub(super) fn index_step(shared: &Shared) -> io::Result<bool> {
-    Ok(write_index(shared)? || merge_step(shared)?)
-}
-
 /// Writes the index of the oldest full segment that has none; whether there was one.
 pub(super) fn write_index(shared: &Shared) -> io::Result<bool> {
     let _one_at_a_time = shared.indexing();
@@ -270,7 +265,7 @@ mod tests {
         }
         drop(merging);
         assert!(log.inner.shared.state().runs.len() > 5, "no index was written");
-        while log.step(Step::Index) {}
+        while log.step(Step::Merge) {}
         assert!(log.inner.shared.state().runs.len() <= 4, "no run was merged");
     }
 }

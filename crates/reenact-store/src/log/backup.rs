@@ -49,7 +49,8 @@ pub struct BackupReport {
 
 /// Copies the log in a directory into another, which is made, or is empty, whether somebody writes the log or not.
 /// What it holds is what was durable at one moment. Files that do not change are linked, and copied where they
-/// cannot be, as into another file system. The destination is durable, and has no mark before it is whole.
+/// cannot be, as into another file system. The destination is durable, and has no mark before it is whole. Damage in
+/// the midst of the log is copied as it is; [`verify`](super::verify()) tells of it.
 ///
 /// A file that was linked is there once, under two names: what damages it, in the log or in the backup, damages both.
 /// Against a disk that fails a backup helps only on another one, or once its files have been copied;
@@ -64,10 +65,9 @@ pub fn backup(
     progress: &mut dyn FnMut(ToolProgress),
 ) -> Result<BackupReport, ToolError> {
     let begun = Instant::now();
-    let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(directory.as_ref()));
     for tries in 1..=TRIES {
         let mut copy = Destination::new(destination.as_ref())?;
-        match back_up(&disk, &mut copy, progress) {
+        match back_up(directory.as_ref(), &mut copy, progress) {
             Ok(report) => return Ok(BackupReport { tries, elapsed: begun.elapsed(), ..report }),
             Err(Failed::Tool(error)) => {
                 copy.discard();
@@ -109,6 +109,9 @@ impl Destination {
                 false
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => true,
+            Err(error) if error.kind() == io::ErrorKind::NotADirectory && directory.exists() => {
+                return Err(ToolError::NotEmpty { directory: directory.into() });
+            }
             Err(error) => return Err(io(error)),
         };
         create_dir_durably(directory).map_err(io)?;
@@ -130,7 +133,7 @@ impl Destination {
 
 /// A backup that is being made.
 struct Copying<'a> {
-    disk: &'a dyn Disk,
+    disk: &'a RealDisk,
     to: RealDisk,
     meter: Meter<'a>,
     linked_bytes: u64,
@@ -138,16 +141,16 @@ struct Copying<'a> {
 }
 
 fn back_up(
-    disk: &Arc<dyn Disk>,
+    directory: &Path,
     destination: &mut Destination,
     progress: &mut dyn FnMut(ToolProgress),
 ) -> Result<BackupReport, Failed> {
-    let none = || ToolError::NoLog { directory: disk.path("") };
-    let Recovery { shared, tail, mark, .. } = recover_beside(disk)?.ok_or_else(none)?;
+    let disk = Arc::new(RealDisk::new(directory));
+    let Recovery { shared, tail, mark, .. } = recover_beside(&(Arc::clone(&disk) as Arc<dyn Disk>))?;
     let to = RealDisk::new(&destination.directory);
     let segments = u64::from(tail.segment - mark.first) + u64::from(tail.offset > 0);
     let meter = Meter::new(segments * tail.bytes, progress);
-    let mut copying = Copying { disk: &**disk, to, meter, linked_bytes: 0, copied_bytes: 0 };
+    let mut copying = Copying { disk: &disk, to, meter, linked_bytes: 0, copied_bytes: 0 };
     for segment in mark.first..tail.segment {
         copying.link(&segment_name(segment))?;
     }

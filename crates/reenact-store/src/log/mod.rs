@@ -60,11 +60,11 @@ pub use backup::{BackupReport, backup};
 pub use reader::LogReader;
 pub use salvage::{LostPlace, SalvageReport, salvage};
 pub use scan::{BlockEvents, EventView, Scan};
-pub use stats::{FileBytes, LogStats, StreamStats, stats, stats_on};
+pub use stats::{FileBytes, LogStats, StreamStats, stats};
 pub use survey::{ToolError, ToolProgress};
 pub use verify::{Damage, Nature, VerifyReport, verify, verify_on};
 
-use background::{Segments, index_step};
+use background::{Segments, merge_step, write_index};
 use batch::{Append, Content, Outcome, Request, Truncate};
 use commit::{Core, Queue};
 use early::Early;
@@ -82,6 +82,12 @@ pub enum OpenError {
     /// Another process has the directory, or another log in this one.
     #[error("{} is in use", directory.display())]
     Locked {
+        /// Which directory.
+        directory: PathBuf,
+    },
+    /// There is no log in the directory, or no directory.
+    #[error("there is no log in {}", directory.display())]
+    NoLog {
         /// Which directory.
         directory: PathBuf,
     },
@@ -218,8 +224,10 @@ pub enum Step {
     Commit,
     /// Making a segment ahead of need.
     Prepare,
-    /// Writing the index of a segment that is full, or merging indexes.
+    /// Writing the index of a segment that is full.
     Index,
+    /// Making one run of two.
+    Merge,
 }
 
 /// The embedded event store: segments of one append-only log in a directory of its own, one partition.
@@ -353,7 +361,8 @@ impl EventLog {
             Step::Commit => self.inner.core().commit() > 0,
             // What fails is tried again when it is needed, and then it is told.
             Step::Prepare => self.inner.prepare_step().unwrap_or(false),
-            Step::Index => index_step(&self.inner.shared).unwrap_or(false),
+            Step::Index => write_index(&self.inner.shared).unwrap_or(false),
+            Step::Merge => merge_step(&self.inner.shared).unwrap_or(false),
         }
     }
 

@@ -18,7 +18,7 @@ use super::read::Source;
 use super::recovery::{Recovery, recover};
 use super::scan::Scan;
 use super::segment::{Scanner, index_name, read_segment_head, segment_name};
-use super::shared::{Run, Shared, damaged, unavailable};
+use super::shared::{PARTITION, Run, Shared, damaged, unavailable};
 use super::{LogOptions, OpenError, OpenReport};
 use crate::disk::{Access, Disk, RealDisk};
 use crate::event::{
@@ -31,6 +31,8 @@ use crate::subscription::Subscription;
 /// How often a log that is being written is looked at anew when it looks damaged: a block that was under way may
 /// have been read half.
 const TRIES: usize = 5;
+/// Events that are read at once where the last ones are looked for.
+const LAST_PAGE_EVENTS: usize = 256;
 
 /// A log opened for reading alone, whether somebody writes it or not. It shows what is durable: blocks that it finds
 /// are synced before they are shown. It changes nothing and holds up nobody; where it finds an index missing, it
@@ -76,9 +78,7 @@ impl LogReader {
     /// As [`open`](Self::open).
     pub fn open_on(disk: &Arc<dyn Disk>) -> Result<Self, OpenError> {
         let begun = Instant::now();
-        let found = recover_beside(disk)?;
-        let none = || OpenError::Io { path: disk.path("mark"), source: std::io::ErrorKind::NotFound.into() };
-        let recovery = found.ok_or_else(none)?;
+        let recovery = recover_beside(disk)?;
         let report = OpenReport::of(&recovery, begun);
         let Recovery { shared, tail, .. } = recovery;
         let (commits, stop) = (watch::Sender::new(0), AtomicBool::new(false));
@@ -100,18 +100,52 @@ impl LogReader {
         &self.report
     }
 
-    /// The position that the next event will have.
+    /// The checkpoint before the last events: so many, or all if there are fewer. Truncated ones are there no more,
+    /// so that it is looked for further back until there are enough. What is appended meanwhile is not counted.
     ///
     /// # Errors
-    /// What is new cannot be read.
-    pub fn next_position(&self) -> Result<Position, ReadError> {
+    /// The log cannot be read.
+    pub async fn last(&self, events: usize) -> Result<Checkpoint, ReadError> {
         self.inner.refresh()?;
-        Ok(Position(self.inner.shared.state().active.next_position()))
+        let end = self.inner.shared.state().active.next_position();
+        let mut window = events as u64;
+        loop {
+            let begin = end.saturating_sub(window);
+            let there = self.positions(begin, end).await?;
+            if begin == 0 || there.len() >= events {
+                let surplus = there.len().saturating_sub(events);
+                return Ok(before(there.get(surplus).copied().unwrap_or(end)));
+            }
+            window = window.saturating_mul(4);
+        }
+    }
+
+    /// The positions of events from `begin` to before `end`.
+    async fn positions(&self, begin: u64, end: u64) -> Result<Vec<u64>, ReadError> {
+        let (mut seen, mut positions) = (before(begin), Vec::new());
+        loop {
+            let page = self.read_all(&seen, LAST_PAGE_EVENTS).await?;
+            let Some(last) = page.last() else { return Ok(positions) };
+            seen.advance(last.partition, last.position);
+            positions.extend(page.iter().map(|event| event.position.0).filter(|position| *position < end));
+            if last.position.0 >= end {
+                return Ok(positions);
+            }
+        }
     }
 }
 
-/// What is in a directory, which somebody may be writing; `None` if there is no log yet.
-pub(super) fn recover_beside(disk: &Arc<dyn Disk>) -> Result<Option<Recovery>, OpenError> {
+/// The checkpoint of somebody who has seen everything before a position.
+fn before(position: u64) -> Checkpoint {
+    let mut seen = Checkpoint::START;
+    if let Some(last) = position.checked_sub(1) {
+        seen.advance(PARTITION, Position(last));
+    }
+    seen
+}
+
+/// What is in a directory, which somebody may be writing. That there is no log is said at once.
+pub(super) fn recover_beside(disk: &Arc<dyn Disk>) -> Result<Recovery, OpenError> {
     let mut tries = 0;
     loop {
         tries += 1;
@@ -119,7 +153,9 @@ pub(super) fn recover_beside(disk: &Arc<dyn Disk>) -> Result<Option<Recovery>, O
             Err(OpenError::Damaged { .. } | OpenError::Io { .. } | OpenError::Read(_)) if tries < TRIES => {
                 thread::sleep(Duration::from_millis(LOG_FOLLOW_MILLIS));
             }
-            found => return found,
+            found => {
+                return found?.ok_or_else(|| OpenError::NoLog { directory: disk.path("") });
+            }
         }
     }
 }

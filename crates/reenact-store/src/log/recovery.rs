@@ -74,7 +74,13 @@ pub(super) fn recover(
     options: &LogOptions,
     writable: bool,
 ) -> Result<Option<Recovery>, OpenError> {
-    let listing = Listing::new(disk.names().map_err(|source| io_error(&**disk, "", source))?);
+    let names = disk.names().map_err(|source| match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            OpenError::NoLog { directory: disk.path("") }
+        }
+        _ => io_error(&**disk, "", source),
+    });
+    let listing = Listing::new(names?);
     let Some(mark) = read_mark(&**disk)? else {
         return match listing.segments.first() {
             None => Ok(None),

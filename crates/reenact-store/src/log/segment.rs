@@ -171,6 +171,21 @@ impl Scanner {
         Ok(None)
     }
 
+    /// The first byte that is not zero, of those from `offset` to `limit`.
+    pub(super) fn first_not_zero(&mut self, offset: u64, limit: u64) -> io::Result<Option<u64>> {
+        const PART: u64 = 64 << 10;
+        let (mut at, limit) = (offset, limit.min(self.bytes));
+        while at < limit {
+            let count = (limit - at).min(PART);
+            let bytes = self.read(at, count as usize)?;
+            if let Some(found) = bytes.iter().position(|byte| *byte != 0) {
+                return Ok(Some(at + found as u64));
+            }
+            at += count;
+        }
+        Ok(None)
+    }
+
     /// The byte after the last that is not zero, of those from `offset` to `limit`; `offset` if all are.
     pub(super) fn zeros_from(&mut self, offset: u64, limit: u64) -> io::Result<u64> {
         let (mut at, mut end) = (offset, offset);

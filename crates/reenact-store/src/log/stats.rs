@@ -94,21 +94,14 @@ impl LogStats {
 }
 
 /// Counts what is in the log of a directory, from its indexes; where one is missing, its segment is read. Nothing is
-/// changed, and somebody may write the log. It takes about 200 bytes of memory for each stream.
+/// changed, and somebody may write the log. It takes the memory of a table
+/// with an entry for each stream, and the room that tables leave free.
 ///
 /// # Errors
 /// There is no log, it is damaged, or the system refuses; or segments are given up meanwhile.
 pub fn stats(directory: impl AsRef<Path>) -> Result<LogStats, ToolError> {
-    stats_on(&(Arc::new(RealDisk::new(directory.as_ref())) as Arc<dyn Disk>))
-}
-
-/// As [`stats`], on any disk.
-///
-/// # Errors
-/// As [`stats`].
-pub fn stats_on(disk: &Arc<dyn Disk>) -> Result<LogStats, ToolError> {
-    let none = || ToolError::NoLog { directory: disk.path("") };
-    let Recovery { shared, tail, mark, torn, first_position, .. } = recover_beside(disk)?.ok_or_else(none)?;
+    let disk: Arc<dyn Disk> = Arc::new(RealDisk::new(directory.as_ref()));
+    let Recovery { shared, tail, mark, torn, first_position, .. } = recover_beside(&disk)?;
     let begun = tail.offset > 0;
     let segments = mark.first..tail.segment + u32::from(begun);
     let mut stats = LogStats {
@@ -117,7 +110,7 @@ pub fn stats_on(disk: &Arc<dyn Disk>) -> Result<LogStats, ToolError> {
         end: Some(LogPlace { segment: tail.segment, offset: tail.offset }),
         events: tail.position - first_position,
         segments: segments.len() as u64,
-        bytes: file_bytes(&**disk, segments.end)?,
+        bytes: file_bytes(&*disk, segments.end)?,
         last_timestamp: begun.then_some(tail.timestamp),
         ..LogStats::default()
     };

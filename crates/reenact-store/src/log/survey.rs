@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use super::OpenError;
 use super::format::{HeaderError, LogId, Mark, SegmentHead, VERSION};
 use super::segment::{
     FileKind, MARK, Scanner, anchors_name, index_name, read_segment_head, run_name, segment_name,
@@ -38,7 +39,7 @@ pub enum ToolError {
         /// The version that is known.
         known: u32,
     },
-    /// Whoever writes the log gave up segments while they were looked at, again and again.
+    /// Whoever writes the log gave up segments, or opened the log, while they were looked at, again and again.
     #[error("{} changed under way {tries} times", directory.display())]
     Changed {
         /// Which directory.
@@ -47,14 +48,14 @@ pub enum ToolError {
         tries: u32,
     },
     /// There is something where the new log is to be.
-    #[error("{} is there and not empty", directory.display())]
+    #[error("{} is there, and no empty directory", directory.display())]
     NotEmpty {
         /// Which directory.
         directory: PathBuf,
     },
     /// The log is not whole enough for this tool.
     #[error("failed to open the log")]
-    Open(#[from] super::OpenError),
+    Open(#[source] OpenError),
     /// What a log has indexed cannot be read.
     #[error("failed to read the log")]
     Read(#[from] crate::store::ReadError),
@@ -69,6 +70,16 @@ pub enum ToolError {
         /// What it says.
         source: io::Error,
     },
+}
+
+/// That there is no log is said in the same words, whoever finds it out.
+impl From<OpenError> for ToolError {
+    fn from(error: OpenError) -> Self {
+        match error {
+            OpenError::NoLog { directory } => Self::NoLog { directory },
+            error => Self::Open(error),
+        }
+    }
 }
 
 /// How far a tool has come.
@@ -123,7 +134,13 @@ pub(super) struct Survey {
 impl Survey {
     pub(super) fn new(disk: &dyn Disk) -> Result<Self, ToolError> {
         let mut survey = Self::default();
-        for DiskEntry { name, bytes } in disk.list().map_err(io_error(disk, ""))? {
+        let listed = disk.list().map_err(|source| match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                ToolError::NoLog { directory: disk.path("") }
+            }
+            _ => io_error(disk, "")(source),
+        });
+        for DiskEntry { name, bytes } in listed? {
             match FileKind::of(&name) {
                 FileKind::Segment(segment) => drop(survey.segments.insert(segment, bytes)),
                 FileKind::Index(segment) => drop(survey.indexes.insert(segment, bytes)),
@@ -230,20 +247,4 @@ pub(super) fn scanner(disk: &dyn Disk, log: LogId, segment: u32) -> Result<Optio
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         opened => opened.map(Some).map_err(io_error(disk, &name)),
     }
-}
-
-/// The first byte from `from` to `to` that is not zero.
-pub(super) fn first_not_zero(scanner: &mut Scanner, from: u64, to: u64) -> io::Result<Option<u64>> {
-    const PART: u64 = 64 << 10;
-    let mut at = from;
-    let to = to.min(scanner.bytes());
-    while at < to {
-        let count = (to - at).min(PART);
-        let bytes = scanner.read(at, count as usize)?;
-        if let Some(found) = bytes.iter().position(|byte| *byte != 0) {
-            return Ok(Some(at + found as u64));
-        }
-        at += count;
-    }
-    Ok(None)
 }

@@ -77,11 +77,13 @@ pub enum Work {
     Prepare,
     /// Writes down what makes opening and reading fast.
     Index,
+    /// Makes less of what was written down for that, whether or not something of it waits to be written.
+    Merge,
 }
 
 impl Work {
     /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Commit, Self::Prepare, Self::Index];
+    pub const ALL: [Self; 4] = [Self::Commit, Self::Prepare, Self::Index, Self::Merge];
 }
 
 /// How large things are in a script.
@@ -157,7 +159,8 @@ impl Iterator for Script {
             64 => Action::ReadBeside { anew: self.below(2) == 0 },
             65..85 => Action::Work(Work::Commit),
             85..93 => Action::Work(Work::Prepare),
-            93..99 => Action::Work(Work::Index),
+            93..96 => Action::Work(Work::Index),
+            96..99 => Action::Work(Work::Merge),
             _ => Action::Reopen,
         })
     }

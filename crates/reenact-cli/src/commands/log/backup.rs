@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use reenact_store::log::backup;
 use serde::Serialize;
 
-use super::{Place, Source, fault};
+use super::{Place, Source, count, fault};
 use crate::output::{Exit, Fault, Output};
 use crate::progress::Progress;
 
 /// Copy a log while it is written; full segments are hard-linked where that is possible. Of a server's data only the
-/// log is copied, not its modules
+/// log is copied, not its modules; whether the copy is whole, `verify` tells
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -50,11 +50,11 @@ pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Fault> {
         seconds: report.elapsed.as_secs_f64(),
     };
     let text = format!(
-        "{} holds all events before position {}: {} segments, {} bytes linked and {} copied, in {:.2} s",
+        "{} holds all events before position {}: {}, {} linked and {} copied, in {:.2} s",
         document.destination,
         document.next_position,
-        document.segments,
-        document.linked_bytes,
+        count(document.segments, "segment"),
+        count(document.linked_bytes, "byte"),
         document.copied_bytes,
         document.seconds
     );

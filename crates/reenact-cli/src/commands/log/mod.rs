@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, UNIX_EPOCH};
 
 use clap::Subcommand;
-use reenact_store::log::{LogPlace, ToolError};
-use reenact_store::{Position, Timestamp};
+use reenact_store::log::{LogPlace, OpenError, ToolError};
+use reenact_store::{Position, ReadError, Timestamp};
 use serde::Serialize;
 
 use crate::output::{Exit, Fault, Output};
@@ -53,21 +53,24 @@ struct Source {
 impl Source {
     fn log(&self) -> PathBuf {
         let inside = self.directory.join("log");
-        // A damaged log may have lost its mark, and still be the one that is meant.
-        let is_data = inside.join("mark").exists() || inside.is_dir() && !has_segments(&self.directory);
-        if is_data { inside } else { self.directory.clone() }
+        if inside.is_dir() && !is_log(&self.directory) { inside } else { self.directory.clone() }
     }
 }
 
-fn has_segments(directory: &Path) -> bool {
+/// A damaged log may have lost its mark, and still be the one that is meant.
+fn is_log(directory: &Path) -> bool {
     let names = std::fs::read_dir(directory).into_iter().flatten().flatten().map(|entry| entry.path());
-    names.into_iter().any(|path| path.extension().is_some_and(|extension| extension == "segment"))
+    let is_segment = |path: PathBuf| path.extension().is_some_and(|extension| extension == "segment");
+    directory.join("mark").exists() || names.into_iter().any(is_segment)
 }
 
-/// Something at the destination is wrong usage; anything else is in the way of saying anything.
+/// Something at the destination is wrong usage, and damage is what it is; anything else is in the way of saying
+/// anything.
 fn fault(error: ToolError) -> Fault {
     match error {
         ToolError::NotEmpty { .. } => Fault::usage(error),
+        ToolError::Open(OpenError::Damaged { .. } | OpenError::Read(ReadError::Damaged { .. }))
+        | ToolError::Read(ReadError::Damaged { .. }) => Fault::damage(error),
         error => error.into(),
     }
 }
@@ -98,8 +101,32 @@ fn time(timestamp: Timestamp) -> String {
     humantime::format_rfc3339_nanos(UNIX_EPOCH + Duration::from_nanos(timestamp.0)).to_string()
 }
 
+/// How many there are of something: `1 event`, `2 events`.
+fn count(number: u64, of: &str) -> String {
+    let end = match (number, of.ends_with('x')) {
+        (1, _) => "",
+        (_, true) => "es",
+        (_, false) => "s",
+    };
+    format!("{number} {of}{end}")
+}
+
 /// Names and their values, one a line.
 fn table(rows: &[(&str, String)]) -> String {
     let lines: Vec<_> = rows.iter().map(|(name, value)| format!("{name:<15} {value}")).collect();
     lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::count;
+
+    #[test]
+    fn numbers_of_things_are_written_as_they_are_said() {
+        let check = |number, of, expect: &str| assert_eq!(count(number, of), expect);
+        check(0, "event", "0 events");
+        check(1, "event", "1 event");
+        check(1, "index", "1 index");
+        check(2, "index", "2 indexes");
+    }
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use reenact_store::log::{LostPlace, SalvageReport, salvage};
 use serde::Serialize;
 
-use super::{Source, fault, table};
+use super::{Source, count, fault, table};
 use crate::output::{Exit, Fault, Output};
 use crate::progress::Progress;
 
@@ -89,26 +89,30 @@ fn row(place: LostPlace) -> PlaceRow {
 fn describe(report: &SalvageReport) -> String {
     let rest = report.rest_file.as_ref().map_or(String::new(), |file| format!(", in {}", file.display()));
     let rows = [
-        ("kept", format!("{} events of {} streams", report.kept, report.streams)),
-        ("rest", format!("{} events that come after a gap or from a damaged block{rest}", report.rest)),
-        ("lost", format!("{} events; {} streams have a gap", report.lost, report.cut_streams)),
+        ("kept", format!("{} of {}", count(report.kept, "event"), count(report.streams, "stream"))),
+        ("rest", format!("{}, behind a gap or out of a damaged block{rest}", count(report.rest, "event"))),
+        (
+            "lost",
+            format!("{}; {} with a gap", count(report.lost, "event"), count(report.cut_streams, "stream")),
+        ),
         ("truncations", format!("{} could not be done again", report.lost_truncations)),
     ];
     let places = report.places.iter().map(describe_place).collect::<String>();
-    let more = (report.more_places > 0).then(|| format!("\nand {} more places", report.more_places));
+    let more = (report.more_places > 0).then(|| format!("\nand {}", count(report.more_places, "more place")));
     format!("{}{places}{}", table(&rows), more.unwrap_or_default())
 }
 
 fn describe_place(place: &LostPlace) -> String {
     let positions = place.positions.map(|(first, last)| format!("; positions {first} to {last}"));
-    let whole = (place.whole_events > 0).then(|| format!("; {} whole events in it", place.whole_events));
+    let whole =
+        (place.whole_events > 0).then(|| format!("; {} in it", count(place.whole_events, "whole event")));
     let streams: Vec<_> = place.streams.iter().map(ToString::to_string).collect();
     let gaps = (!streams.is_empty()).then(|| format!("; gaps in {}", streams.join(" ")));
     format!(
-        "\n{} at byte {}, {} bytes: {}{}{}{}",
+        "\n{} at byte {}, {}: {}{}{}{}",
         place.file,
         place.offset,
-        place.bytes,
+        count(place.bytes, "byte"),
         place.reason,
         positions.unwrap_or_default(),
         whole.unwrap_or_default(),

@@ -3,7 +3,7 @@
 use reenact_store::log::{LogStats, stats};
 use serde::Serialize;
 
-use super::{Place, Source, describe_place, fault, number, table, time};
+use super::{Place, Source, count, describe_place, fault, number, table, time};
 use crate::output::{Exit, Fault, Output};
 use crate::progress::Progress;
 
@@ -16,6 +16,8 @@ pub(crate) struct Args {
 
 #[derive(Serialize)]
 struct Document {
+    /// Where the log is that was read.
+    directory: String,
     closed: bool,
     torn: Option<Place>,
     torn_bytes: u64,
@@ -53,17 +55,20 @@ struct StreamRow {
 }
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Fault> {
+    let directory = args.source.log();
     let stats = {
         let _progress = Progress::spinner("counting");
-        stats(args.source.log()).map_err(fault)?
+        stats(&directory).map_err(fault)?
     };
-    output.result("log-stats", &describe(&stats), &document(&stats));
+    let directory = directory.display().to_string();
+    output.result("log-stats", &describe(&stats, &directory), &document(&stats, directory));
     Ok(Exit::Fine)
 }
 
-fn document(stats: &LogStats) -> Document {
+fn document(stats: &LogStats, directory: String) -> Document {
     let bytes = &stats.bytes;
     Document {
+        directory,
         closed: stats.closed,
         torn: stats.torn.map(|(place, _)| place.into()),
         torn_bytes: stats.torn.map_or(0, |(_, bytes)| bytes),
@@ -95,7 +100,7 @@ fn row(stream: &reenact_store::log::StreamStats) -> StreamRow {
     StreamRow { stream: stream.stream.to_string(), events: stream.events, last_sequence: stream.last.0 }
 }
 
-fn describe(stats: &LogStats) -> String {
+fn describe(stats: &LogStats, directory: &str) -> String {
     let bytes = &stats.bytes;
     let span = |first: Option<String>, last: Option<String>| match (first, last) {
         (Some(first), Some(last)) => format!("{first} to {last}"),
@@ -103,14 +108,16 @@ fn describe(stats: &LogStats) -> String {
     };
     let position = |position: Option<reenact_store::Position>| position.map(|position| position.to_string());
     let each = stats.bytes_per_event().map_or(String::new(), |each| format!(", {each:.1} an event"));
-    let torn = stats.torn.map_or(String::new(), |(_, bytes)| format!("; {bytes} torn bytes follow"));
+    let torn =
+        stats.torn.map_or(String::new(), |(_, bytes)| format!("; {} after it", count(bytes, "torn byte")));
     let closed = if stats.closed { "closed cleanly" } else { "not closed" };
     let rows = [
+        ("log", directory.to_owned()),
         ("events", format!("{}, {} of them truncated", stats.events, stats.truncated_events)),
         ("streams", stats.streams.to_string()),
         ("positions", span(position(stats.first_position), position(stats.last_position))),
         ("time", span(stats.first_timestamp.map(time), stats.last_timestamp.map(time))),
-        ("segments", format!("{}, {} bytes written{each}", stats.segments, stats.written_bytes)),
+        ("segments", format!("{}, {} written{each}", stats.segments, count(stats.written_bytes, "byte"))),
         ("end", format!("{}, {closed}{torn}", describe_place(stats.end))),
         (
             "bytes of files",

@@ -1,14 +1,11 @@
 //! `reenact log tail`: the last events of a log, and those that come.
 
 use anyhow::Context;
-use reenact_store::{
-    Checkpoint, Direction, Event, EventStore, LogReader, PartitionId, Position, ReadError, Scope, Sequence,
-    StreamId,
-};
+use reenact_store::{Direction, Event, EventStore, LogReader, ReadError, Scope, Sequence, StreamId};
 use serde::Serialize;
 
-use super::{Source, time};
-use crate::output::{Exit, Fault, Output};
+use super::{Source, fault, time};
+use crate::output::{Exit, Fault, Output, say};
 
 /// Bytes of a payload that are shown.
 const SHOWN_BYTES: usize = 48;
@@ -47,14 +44,23 @@ struct Document {
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Fault> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().context("start the runtime")?;
-    let log = LogReader::open(args.source.log()).context("open the log")?;
-    runtime.block_on(show(&log, args, output))
+    let log = LogReader::open(args.source.log()).map_err(|error| fault(error.into()))?;
+    runtime.block_on(show(&log, args, output)).map_err(|error| fault(error.into()))?;
+    Ok(Exit::Fine)
 }
 
-async fn show(log: &LogReader, args: &Args, output: &Output) -> Result<Exit, Fault> {
+/// Shows events until there are no more, or nobody reads any more.
+async fn show(log: &LogReader, args: &Args, output: &Output) -> Result<(), ReadError> {
     let mut rest = match &args.stream {
-        Some(stream) => Scope::Stream(stream.clone(), start_in_stream(log, stream, args.events).await?),
-        None => Scope::All(start(log, args.events).await?),
+        Some(stream) => {
+            let head = log.head(stream).await?;
+            if head.is_none() && !args.follow {
+                say(&format!("there is no stream {stream}"));
+            }
+            let next = head.map_or(0, |head| head.sequence.0 + 1);
+            Scope::Stream(stream.clone(), Sequence(next.saturating_sub(args.events)))
+        }
+        None => Scope::All(log.last(args.events as usize).await?),
     };
     loop {
         let page = match &rest {
@@ -70,7 +76,7 @@ async fn show(log: &LogReader, args: &Args, output: &Output) -> Result<Exit, Fau
                 Scope::All(seen) => seen.advance(event.partition, event.position),
             }
             if !print(&event, output) {
-                return Ok(Exit::Fine);
+                return Ok(());
             }
         }
     }
@@ -78,49 +84,7 @@ async fn show(log: &LogReader, args: &Args, output: &Output) -> Result<Exit, Fau
         let mut events = log.subscribe(rest);
         while print(&events.next().await?, output) {}
     }
-    Ok(Exit::Fine)
-}
-
-/// Where the last events of a stream begin.
-async fn start_in_stream(log: &LogReader, stream: &StreamId, events: u64) -> Result<Sequence, ReadError> {
-    let next = log.head(stream).await?.map_or(0, |head| head.sequence.0 + 1);
-    Ok(Sequence(next.saturating_sub(events)))
-}
-
-/// The place before the last events. Truncated ones are there no more, so that it is looked for further back until
-/// there are enough.
-async fn start(log: &LogReader, events: u64) -> Result<Checkpoint, ReadError> {
-    let end = log.next_position()?.0;
-    let mut window = events;
-    loop {
-        let begin = end.saturating_sub(window);
-        let mut places = Vec::new();
-        let mut seen = before(begin);
-        loop {
-            let page = log.read_all(&seen, 256).await?;
-            for event in &page {
-                seen.advance(event.partition, event.position);
-            }
-            places.extend(page.iter().map(|event| event.position.0).filter(|position| *position < end));
-            if page.last().is_none_or(|last| last.position.0 >= end) {
-                break;
-            }
-        }
-        if begin == 0 || places.len() as u64 >= events {
-            let surplus = places.len().saturating_sub(events as usize);
-            return Ok(before(places.get(surplus).copied().unwrap_or(end)));
-        }
-        window = window.saturating_mul(4);
-    }
-}
-
-/// The checkpoint of somebody who has seen everything before a position.
-fn before(position: u64) -> Checkpoint {
-    let mut seen = Checkpoint::START;
-    if let Some(last) = position.checked_sub(1) {
-        seen.advance(PartitionId(0), Position(last));
-    }
-    seen
+    Ok(())
 }
 
 /// Prints an event; false if nobody reads any more.

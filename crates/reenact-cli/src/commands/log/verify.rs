@@ -3,7 +3,7 @@
 use reenact_store::log::{Damage, Nature, VerifyReport, verify};
 use serde::Serialize;
 
-use super::{Place, Source, describe_place, fault, number, table};
+use super::{Place, Source, count, describe_place, fault, number, table};
 use crate::output::{Exit, Fault, Output};
 use crate::progress::Progress;
 
@@ -17,6 +17,8 @@ pub(crate) struct Args {
 #[derive(Serialize)]
 struct Document {
     verdict: &'static str,
+    /// Where the log is that was read.
+    directory: String,
     closed: bool,
     written_meanwhile: bool,
     events: u64,
@@ -48,14 +50,15 @@ struct DamageRow {
 }
 
 pub(crate) fn run(args: &Args, output: &Output) -> Result<Exit, Fault> {
+    let directory = args.source.log();
     let report = {
         let progress = Progress::bytes("verifying");
-        verify(args.source.log(), &mut |now| progress.at_bytes(now.done_bytes, now.all_bytes))
-            .map_err(fault)?
+        verify(&directory, &mut |now| progress.at_bytes(now.done_bytes, now.all_bytes)).map_err(fault)?
     };
-    let text = describe(&report);
+    let directory = directory.display().to_string();
+    let text = describe(&report, &directory);
     let exit = if report.is_whole() { Exit::Fine } else { Exit::Diverged };
-    output.result("log-verify", &text, &document(report));
+    output.result("log-verify", &text, &document(report, directory));
     Ok(exit)
 }
 
@@ -67,9 +70,10 @@ fn verdict(report: &VerifyReport) -> &'static str {
     }
 }
 
-fn document(report: VerifyReport) -> Document {
+fn document(report: VerifyReport, directory: String) -> Document {
     Document {
         verdict: verdict(&report),
+        directory,
         closed: report.closed,
         written_meanwhile: report.written,
         events: report.events,
@@ -104,18 +108,21 @@ fn row(damage: Damage) -> DamageRow {
     }
 }
 
-fn describe(report: &VerifyReport) -> String {
+fn describe(report: &VerifyReport, directory: &str) -> String {
     let seconds = report.elapsed.as_secs_f64();
     let rate = report.bytes as f64 / 1e6 / seconds.max(1e-9);
+    let (blocks, segments) = (count(report.blocks, "block"), count(report.segments, "segment"));
+    let (indexes, runs) = (count(report.indexes, "index"), count(report.runs, "run"));
     let mut rows = vec![
         ("verdict", verdict(report).to_owned()),
-        ("events", format!("{} in {} blocks of {} segments", report.events, report.blocks, report.segments)),
-        ("derived", format!("{} indexes and {} runs are right", report.indexes, report.runs)),
+        ("log", directory.to_owned()),
+        ("events", format!("{} in {blocks} of {segments}", report.events)),
+        ("derived", format!("{indexes} and {runs} are right")),
         ("end", format!("{}, {}", describe_place(report.end), describe_end(report))),
         ("read", format!("{:.1} MB in {seconds:.2} s, {rate:.0} MB/s", report.bytes as f64 / 1e6)),
     ];
     if report.unchecked > 0 {
-        rows.push(("unchecked", format!("{} files that rest on what is damaged", report.unchecked)));
+        rows.push(("unchecked", format!("{}, resting on what is damaged", count(report.unchecked, "file"))));
     }
     if !report.left_over.is_empty() {
         rows.push(("left over", report.left_over.join(" ")));
@@ -124,7 +131,8 @@ fn describe(report: &VerifyReport) -> String {
         rows.push(("not the log's", report.foreign.join(" ")));
     }
     let damages = report.damages.iter().map(describe_damage);
-    let more = (report.more_damages > 0).then(|| format!("\nand {} more damages", report.more_damages));
+    let more =
+        (report.more_damages > 0).then(|| format!("\nand {}", count(report.more_damages, "more damage")));
     format!("{}{}{}", table(&rows), damages.collect::<String>(), more.unwrap_or_default())
 }
 
@@ -132,7 +140,9 @@ fn describe_end(report: &VerifyReport) -> String {
     match (report.closed, report.written, report.torn) {
         (_, true, _) => "while somebody writes on".into(),
         (true, ..) => "closed cleanly".into(),
-        (false, _, Some((_, bytes))) => format!("not closed; {bytes} bytes of an interrupted write follow"),
+        (false, _, Some((_, bytes))) => {
+            format!("not closed; an interrupted write has left {}", count(bytes, "byte"))
+        }
         (false, _, None) => "not closed".into(),
     }
 }

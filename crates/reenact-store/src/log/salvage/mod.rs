@@ -23,9 +23,7 @@ use super::format::{
 };
 use super::index::IndexFile;
 use super::segment::{Scanner, anchors_name, segment_name};
-use super::survey::{
-    Meter, Survey, ToolError, ToolProgress, first_not_zero, io_error, read_mark, scanner, segment_head,
-};
+use super::survey::{Meter, Survey, ToolError, ToolProgress, io_error, read_mark, scanner, segment_head};
 use crate::disk::{Disk, PAGE_BYTES, RealDisk};
 use crate::event::{NewEvent, Position, Sequence, StreamId, Timestamp};
 use crate::limits::{
@@ -401,7 +399,7 @@ impl<'a> Salvager<'a> {
         (offset, end): (u64, u64),
         more_follows: bool,
     ) -> io::Result<Result<(), ToolError>> {
-        let first = first_not_zero(scanner, offset, end)?;
+        let first = scanner.first_not_zero(offset, end)?;
         let marked = self.mark.is_some_and(|mark| (segment, offset) < (mark.end.segment, mark.end.offset));
         let next = segment_head(self.disk, segment + 1).ok().and_then(Result::ok);
         let ended = next

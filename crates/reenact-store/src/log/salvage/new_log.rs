@@ -147,7 +147,7 @@ impl NewLog {
         self.hand_in();
         self.clock.0.store(timestamp.0, Ordering::Relaxed);
         while self.log.step(Step::Commit) {}
-        while self.log.step(Step::Index) {}
+        while self.log.step(Step::Index) || self.log.step(Step::Merge) {}
         let gone = || AppendError::Unavailable { reason: "the log has not answered".into() };
         for answered in self.appends.drain(..) {
             answered_now(answered).ok_or_else(gone)?.outcome?;

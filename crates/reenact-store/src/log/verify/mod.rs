@@ -6,115 +6,34 @@
 //! is compared with the events before it as long as they are there, which takes reading them once more.
 
 mod derived;
+mod report;
+mod segment;
 mod truncations;
 mod walk;
 
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
-use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::LogPlace;
-use super::fold::{Fold, FoldError};
-use super::format::{LogId, Mark, SegmentHead, StreamKey};
-use super::index::{ActiveIndex, IndexFile, StreamHead};
+use super::format::{LogId, Mark, SegmentHead, StreamKey, block_pages};
+use super::index::{IndexFile, StreamHead};
 use super::segment::{MARK, Scanner, WRITE_MAX, anchors_name, index_name, run_name, segment_name};
-use super::survey::{
-    Meter, Survey, ToolError, ToolProgress, first_not_zero, io_error, scanner, segment_head,
-};
+use super::survey::{Meter, Survey, ToolError, ToolProgress, io_error, scanner, segment_head};
 use crate::disk::{Disk, PAGE_BYTES, RealDisk};
 use crate::event::{Position, StreamId, Timestamp};
-use crate::limits::{LOG_FOLLOW_MILLIS, VERIFY_DAMAGES_MAX};
+pub use report::{Damage, Nature, VerifyReport};
+use segment::Ending;
 use truncations::Truncated;
 
-/// How often a log is verified anew of which segments were given up meanwhile, or that was opened, and a place is looked at anew that
-/// somebody may be writing.
+/// How often a log is verified anew of which segments were given up meanwhile, or that was opened.
 const TRIES: u32 = 5;
 
-/// What was found when a whole log was read.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct VerifyReport {
-    /// Whether the log was closed cleanly. If it was not, what looks torn at its end may have been damaged as well,
-    /// and nobody can tell.
-    pub closed: bool,
-    /// Whether somebody wrote the log meanwhile. It was verified up to [`end`](Self::end); what lies behind was not
-    /// looked at.
-    pub written: bool,
-    /// Events that were read and are whole.
-    pub events: u64,
-    /// Blocks of them.
-    pub blocks: u64,
-    /// Segments that were read.
-    pub segments: u64,
-    /// Indexes that are what their segments give.
-    pub indexes: u64,
-    /// Runs of indexes that are what the indexes give.
-    pub runs: u64,
-    /// Indexes and runs that nothing could be compared with, as events before them are lost. Their checksums are
-    /// right.
-    pub unchecked: u64,
-    /// Where the log ends.
-    pub end: Option<LogPlace>,
-    /// Where the remains of an interrupted write begin, and how many bytes they are. They were never acknowledged.
-    pub torn: Option<(LogPlace, u64)>,
-    /// What is wrong, in the order in which it was found; at most [`VERIFY_DAMAGES_MAX`].
-    pub damages: Vec<Damage>,
-    /// How many more there are.
-    pub more_damages: u64,
-    /// Files that the log has no use for any more; it removes them when it is opened.
-    pub left_over: Vec<String>,
-    /// Files that are none of the log's.
-    pub foreign: Vec<String>,
-    /// Bytes of all files of the log.
-    pub bytes: u64,
-    /// How long it took.
-    pub elapsed: Duration,
-}
-
-impl VerifyReport {
-    /// Whether nothing is wrong.
-    pub fn is_whole(&self) -> bool {
-        self.damages.is_empty()
-    }
-
-    /// Whether something is wrong that cannot be made again.
-    pub fn has_lost_evidence(&self) -> bool {
-        self.more_damages > 0 || self.damages.iter().any(|damage| damage.nature == Nature::Evidence)
-    }
-}
-
-/// Something that is not what was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Damage {
-    /// In which file.
-    pub file: String,
-    /// The first byte of what is wrong.
-    pub offset: u64,
-    /// The position of the first event that it concerns, if that is known.
-    pub position: Option<Position>,
-    /// Which stream, if it is one.
-    pub stream: Option<StreamId>,
-    /// What is wrong.
-    pub reason: String,
-    /// Whether it can be made again.
-    pub nature: Nature,
-}
-
-/// What a file is worth.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Nature {
-    /// Segments, the mark and anchors: what they said is lost.
-    Evidence,
-    /// Indexes and runs: they are made again from the segments.
-    Derived,
-}
-
 /// Reads all of the log in a directory, and says what is wrong with it. Nothing is changed, and a log that somebody
-/// writes is read up to where it ends meanwhile. It takes about 200 bytes of memory for each stream, and twice that for
-/// one that was truncated. What comes before the last truncation that can be compared is read twice.
+/// writes is read up to where it ends meanwhile. It takes the memory of a table with an entry for each stream, and the
+/// room that tables leave free; and another one for those that were truncated. What comes before the last truncation
+/// that can be compared is read twice.
 ///
 /// # Errors
 /// Nothing can be said: there is no log, or one of another version; or the system refuses.
@@ -139,45 +58,6 @@ pub fn verify_on(disk: &dyn Disk, progress: &mut dyn FnMut(ToolProgress)) -> Res
     }
     Err(ToolError::Changed { directory: disk.path(""), tries: TRIES })
 }
-
-/// How a segment ends.
-enum Ending {
-    /// The next one has been begun.
-    Full,
-    /// The log ends here, and maybe the remains of a write follow.
-    Tail(Option<(LogPlace, u64)>),
-    /// Somebody writes here.
-    Written,
-    /// It ends as no segment should.
-    Wrong(u64, String),
-}
-
-/// Why a segment is not folded.
-enum Unfolded {
-    Damaged(String),
-    Tool(ToolError),
-}
-
-impl From<ToolError> for Unfolded {
-    fn from(error: ToolError) -> Self {
-        Self::Tool(error)
-    }
-}
-
-impl From<io::Error> for Unfolded {
-    fn from(error: io::Error) -> Self {
-        Self::Damaged(format!("it cannot be read: {error}"))
-    }
-}
-
-impl From<&str> for Unfolded {
-    fn from(reason: &str) -> Self {
-        Self::Damaged(reason.into())
-    }
-}
-
-/// The head of a segment and its checksum.
-type CheckedHead = (SegmentHead, u32);
 
 struct Verifier<'a> {
     disk: &'a dyn Disk,
@@ -272,11 +152,7 @@ impl<'a> Verifier<'a> {
     }
 
     fn damage(&mut self, damage: Damage) {
-        if self.report.damages.len() < VERIFY_DAMAGES_MAX {
-            self.report.damages.push(damage);
-        } else {
-            self.report.more_damages += 1;
-        }
+        self.report.add(damage);
     }
 
     fn evidence(&mut self, file: &str, offset: u64, reason: impl Into<String>) {
@@ -350,219 +226,6 @@ impl<'a> Verifier<'a> {
         known.or_else(|| anchored().map(|found| StreamHead { segment: given_up, ..found.listed.head }))
     }
 
-    /// Reads a segment, and its index.
-    fn segment(&mut self, segment: u32) -> Result<Ending, ToolError> {
-        let name = segment_name(segment);
-        let Some(scanner) = scanner(self.disk, self.log, segment)? else {
-            self.evidence(&name, 0, "it is missing");
-            self.pass_over(segment)?;
-            return Ok(Ending::Full);
-        };
-        let counted = self.meter.done();
-        let ending = match self.fold(segment, scanner) {
-            Ok((fold, ending)) => {
-                self.take(segment, &fold, &ending)?;
-                ending
-            }
-            Err(Unfolded::Tool(error)) => return Err(error),
-            Err(Unfolded::Damaged(reason)) => self.walk(segment, &reason)?,
-        };
-        self.report.segments += 1;
-        let bytes = self.survey.segments.get(&segment).copied().unwrap_or(0);
-        let read = self.meter.done() - counted;
-        self.meter.add(bytes.saturating_sub(read));
-        if let Ending::Tail(torn) = ending {
-            self.report.torn = torn;
-        }
-        Ok(ending)
-    }
-
-    /// Folds a segment in which nothing is wrong.
-    fn fold(&mut self, segment: u32, mut scanner: Scanner) -> Result<(Fold, Ending), Unfolded> {
-        let (head, crc) = self.checked_head(segment, &mut scanner)?;
-        let index = ActiveIndex::new(segment, head.position, self.truncations);
-        let mut fold = Fold::new(self.log, index, crc, head.timestamp);
-        let mut tries = 0;
-        loop {
-            let reason = self.fold_on(&mut fold, &mut scanner)?;
-            let ending = self.ending(segment, (fold.offset, Some(fold.crc)), &mut scanner, reason)?;
-            match ending {
-                Ending::Wrong(..) if !self.report.closed && tries < TRIES => tries += 1,
-                Ending::Wrong(_, reason) => return Err(Unfolded::Damaged(reason)),
-                ending => return Ok((fold, ending)),
-            }
-            // What somebody was writing may be whole by now.
-            thread::sleep(Duration::from_millis(LOG_FOLLOW_MILLIS) / 10);
-            scanner = super::survey::scanner(self.disk, self.log, segment)?.ok_or("it is missing")?;
-        }
-    }
-
-    /// Folds blocks as long as there are any; why there are no more.
-    fn fold_on(&mut self, fold: &mut Fold, scanner: &mut Scanner) -> Result<&'static str, Unfolded> {
-        loop {
-            let (place, position) = ((fold.index.segment, fold.offset), fold.index.next_position());
-            self.check_mark(place, Some(position), Some(fold.crc))?;
-            self.check_passed(fold)?;
-            if fold.offset >= scanner.bytes() {
-                return Ok("a block is missing");
-            }
-            let block = match scanner.block(fold.offset)? {
-                Ok(block) => block,
-                Err(reason) => return Ok(reason),
-            };
-            let before = |stream: &StreamId| Ok(self.head(stream));
-            fold.block(&block, &before).map_err(|error| match error {
-                FoldError::Damaged(reason) => Unfolded::Damaged(reason.into()),
-                FoldError::Read(error) => Unfolded::Damaged(error.to_string()),
-            })?;
-            self.note_truncations(place, &block);
-            self.meter.add(block.bytes() as u64);
-        }
-    }
-
-    /// What the mark says about its place must be true.
-    fn check_mark(
-        &self,
-        (segment, offset): (u32, u64),
-        position: Option<u64>,
-        crc: Option<u32>,
-    ) -> Result<(), &'static str> {
-        let Some(mark) = self.mark.filter(|mark| (mark.end.segment, mark.end.offset) == (segment, offset))
-        else {
-            return Ok(());
-        };
-        let other = position.is_some_and(|position| position != mark.position);
-        if other || crc.is_some_and(|crc| crc != mark.crc) {
-            return Err("the log is not what its mark says");
-        }
-        Ok(())
-    }
-
-    /// The place of the mark is not within a block.
-    fn check_passed(&self, fold: &Fold) -> Result<(), &'static str> {
-        let end = self.mark.map(|mark| mark.end).filter(|end| end.segment == fold.index.segment);
-        let within =
-            |offset| fold.index.last_block().is_some_and(|begin| begin < offset && offset < fold.offset);
-        if end.is_some_and(|end| within(end.offset)) { Err("the mark is within a block") } else { Ok(()) }
-    }
-
-    /// The head of a segment, if nothing is wrong with it.
-    fn checked_head(&self, segment: u32, scanner: &mut Scanner) -> Result<(SegmentHead, u32), Unfolded> {
-        let wrong = self.wrong_with_head(segment, scanner)?;
-        match wrong {
-            (Some(head), None) => Ok(head),
-            (_, reason) => Err(reason.unwrap_or("its head is wrong").into()),
-        }
-    }
-
-    /// The head of a segment as far as it can be used, and what is wrong with it.
-    fn wrong_with_head(
-        &self,
-        segment: u32,
-        scanner: &mut Scanner,
-    ) -> io::Result<(Option<CheckedHead>, Option<&'static str>)> {
-        let bytes = scanner.bytes();
-        let page = scanner.head()?;
-        let (head, crc) = match SegmentHead::read(page) {
-            Ok(head) => head,
-            Err(super::format::HeaderError::Malformed(reason)) => return Ok((None, Some(reason))),
-            Err(super::format::HeaderError::Version(_)) => {
-                return Ok((None, Some("it is of another version")));
-            }
-        };
-        if (head.log, head.number) != (self.log, segment) {
-            return Ok((None, Some("it is another segment")));
-        }
-        let link = (head.previous_end, head.previous_crc);
-        let wrong = if SegmentHead::padding(page).iter().any(|byte| *byte != 0) {
-            Some("the padding of its head is not zero")
-        } else if head.bytes != bytes {
-            Some("it has another length than its head says")
-        } else if self.link.is_some_and(|known| known != link) {
-            Some("it does not follow the segment before it")
-        } else if self.position.is_some_and(|known| known != head.position) {
-            Some("its first position does not follow the segment before it")
-        } else if head.timestamp < self.timestamp {
-            Some("it is older than the segment before it")
-        } else {
-            None
-        };
-        Ok((Some((head, crc)), wrong))
-    }
-
-    /// Judges what lies behind the last block of a segment, where `reason` tells why none begins.
-    fn ending(
-        &self,
-        segment: u32,
-        (offset, crc): (u64, Option<u32>),
-        scanner: &mut Scanner,
-        reason: &str,
-    ) -> Result<Ending, Unfolded> {
-        if let Some((next, _)) = self.head_of(segment + 1)? {
-            let linked = next.previous_end == offset && crc.is_none_or(|crc| crc == next.previous_crc);
-            if !linked {
-                return Ok(Ending::Wrong(offset, reason.into()));
-            }
-            let behind = first_not_zero(scanner, offset, u64::MAX)?;
-            let wrong = |at| Ending::Wrong(at, "something lies behind the last block".into());
-            return Ok(behind.map_or(Ending::Full, wrong));
-        }
-        let goes_on = self.last_needed()?.is_some_and(|last| last > segment);
-        if goes_on && first_not_zero(scanner, offset, u64::MAX)?.is_none() {
-            // The next one is missing or has a damaged head, which is told of when its turn comes.
-            return Ok(Ending::Full);
-        }
-        let needed = self.mark.is_some_and(|Mark { end, .. }| (segment, offset) < (end.segment, end.offset));
-        if goes_on || needed {
-            return Ok(Ending::Wrong(offset, reason.into()));
-        }
-        Ok(self.tail((segment, offset), scanner, reason)?)
-    }
-
-    /// Judges what lies behind the last block of the log.
-    fn tail(&self, (segment, offset): (u32, u64), scanner: &mut Scanner, reason: &str) -> io::Result<Ending> {
-        let Some(at) = first_not_zero(scanner, offset, u64::MAX)? else {
-            return Ok(match self.mark {
-                Some(Mark { closed: true, end, .. }) if (end.segment, end.offset) != (segment, offset) => {
-                    Ending::Wrong(offset, "more is there than when the log was closed".into())
-                }
-                _ => Ending::Tail(None),
-            });
-        };
-        if self.report.closed {
-            return Ok(Ending::Wrong(at, "something follows the place at which the log was closed".into()));
-        }
-        let end = scanner.zeros_from(offset, scanner.bytes())?;
-        let later = scanner.find_block(offset + PAGE_BYTES as u64, end)?;
-        if end - offset <= WRITE_MAX && later.is_none() {
-            return Ok(Ending::Tail(Some((LogPlace { segment, offset }, end - offset))));
-        }
-        let again = super::survey::scanner(self.disk, self.log, segment);
-        if let Ok(Some(mut again)) = again
-            && again.block(offset)?.is_ok()
-        {
-            return Ok(Ending::Written);
-        }
-        Ok(Ending::Wrong(offset, format!("{reason}, and more follows than one write leaves")))
-    }
-
-    /// Takes in what a segment was folded to.
-    fn take(&mut self, segment: u32, fold: &Fold, ending: &Ending) -> Result<(), ToolError> {
-        if let Ending::Full = ending {
-            self.check_index(segment, &fold.index)?;
-        }
-        for (stream, head) in fold.index.heads() {
-            self.heads.insert(self.log.key(stream), *head);
-        }
-        self.report.events += u64::from(fold.index.events());
-        self.report.blocks += fold.index.blocks() as u64;
-        self.truncations = fold.index.truncations;
-        (self.link, self.position) = (Some((fold.offset, fold.crc)), Some(fold.index.next_position()));
-        self.timestamp = fold.timestamp;
-        self.report.end = Some(LogPlace { segment, offset: fold.offset });
-        Ok(())
-    }
-
     /// What was not begun yet is zero.
     fn check_prepared(&mut self, from: u32) -> Result<(), ToolError> {
         let prepared: Vec<u32> = self.survey.segments.range(from..).map(|(segment, _)| *segment).collect();
@@ -571,7 +234,7 @@ impl<'a> Verifier<'a> {
             let Some(mut scanner) = scanner(self.disk, self.log, segment)? else { continue };
             self.meter.add(scanner.bytes());
             let io = io_error(self.disk, &name);
-            let Some(at) = first_not_zero(&mut scanner, 0, u64::MAX).map_err(io)? else { continue };
+            let Some(at) = scanner.first_not_zero(0, u64::MAX).map_err(io)? else { continue };
             if self.head_of(segment)?.is_some() {
                 self.report.written = true;
                 return Ok(());
@@ -591,8 +254,9 @@ impl<'a> Verifier<'a> {
     fn is_one_write(&self, scanner: &mut Scanner, end: u64) -> Result<bool, ToolError> {
         let page = PAGE_BYTES as u64;
         let look = |scanner: &mut Scanner| -> io::Result<bool> {
-            let next = scanner.block(page)?.map_or(page, |block| page + block.bytes() as u64);
-            Ok(scanner.find_block(next, end)?.is_none())
+            let next =
+                scanner.block_head(page)?.map_or(page, |(_, records)| page + block_pages(records) as u64);
+            Ok(scanner.find_head(next, end)?.is_none())
         };
         look(scanner).map_err(io_error(self.disk, ""))
     }
@@ -614,7 +278,8 @@ impl<'a> Verifier<'a> {
         left.extend(survey.segments.range(..first).map(|(segment, _)| segment_name(*segment)));
         let outside = |segment: &&u32| **segment < first || **segment >= end;
         left.extend(survey.indexes.keys().filter(outside).map(|segment| index_name(*segment)));
-        let anchored = self.anchors.is_some();
+        // Those that the mark names are evidence, be they whole or not.
+        let anchored = self.mark.is_none_or(|mark| mark.anchors.is_some());
         let other = |segment: &&u32| !anchored || **segment != first;
         left.extend(survey.anchors.keys().filter(other).map(|segment| anchors_name(*segment)));
         let useless = |run: &&(u32, u32)| run.1 < first || run.1 >= end;

@@ -5,7 +5,8 @@ use std::io;
 
 use bytes::Bytes;
 
-use super::{Damage, Ending, Nature, Unfolded, Verifier};
+use super::segment::{Ending, Unfolded};
+use super::{Damage, Nature, Verifier};
 use crate::chain::ChainHash;
 use crate::disk::PAGE_BYTES;
 use crate::event::{NewEvent, Position, Sequence, StreamId};
