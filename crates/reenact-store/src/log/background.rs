@@ -194,7 +194,7 @@ fn check(shared: &Shared, run: &Run) -> io::Result<()> {
     };
     match file.check() {
         Err(error) if is_doubt(&error) => {
-            shared.give_up_run(run);
+            shared.take_run_apart(run);
             Ok(())
         }
         checked => checked,

@@ -181,7 +181,7 @@ impl Core {
     /// After a panic: nobody knows what was written, and everybody who waits is told so.
     fn give_up(&mut self) {
         self.panicked = true;
-        let error = self.shared.give_up();
+        let error = self.shared.poison_by_panic();
         self.shared.recent().clear();
         for answer in std::mem::take(&mut self.batch.answers) {
             answer.refuse(&error);

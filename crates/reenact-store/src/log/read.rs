@@ -12,9 +12,9 @@ use bytes::Bytes;
 use foldhash::HashMap;
 
 use super::format::{StreamKey, read_record};
-use super::index::{List, ListPlace, StreamHead};
+use super::index::{List, ListPlace, Located, StreamHead};
 use super::segment::segment_name;
-use super::shared::{Located, PARTITION, Shared, damaged, unavailable};
+use super::shared::{PARTITION, Shared, damaged, unavailable};
 use crate::chain::{CanonicalView, ChainHash};
 use crate::event::{Checkpoint, Event, EventId, EventKind, Head, NewEvent, Position, Sequence, StreamId};
 use crate::limits::{LOG_ROUTES_MAX, READ_LOOKED_AT_MAX};
@@ -126,7 +126,7 @@ impl Shared {
         let mut located = Vec::new();
         for stage in stages[begin..].iter().take_while(|stage| stage.first <= last) {
             let part = self.with_index(stage.segment, |index| {
-                index.part_of((stream, key), stage, (first, last), &mut place)
+                index.part_of((stream, key), (stage.first, stage.list), (first, last), &mut place)
             })?;
             located.extend(part.ok_or_else(|| lost(stream, stage.segment))?);
         }

@@ -8,10 +8,10 @@ use bytes::Bytes;
 
 use super::LogPlace;
 use super::format::{Body, StreamKey, read_record};
-use super::index::{Listed, StreamHead};
+use super::index::{AnyIndex, Listed, Located, StreamHead};
 use super::reader::recover_beside;
 use super::recovery::Recovery;
-use super::shared::{AnyIndex, Located, Shared, unavailable};
+use super::shared::{Shared, unavailable};
 use super::survey::{Survey, ToolError};
 use crate::disk::{Disk, RealDisk};
 use crate::event::{Position, Sequence, StreamId, Timestamp};

@@ -182,7 +182,7 @@ fn run(work: Work, inner: &Inner, bells: &Bells) {
     let mut panicked = None;
     while let Err(panic) = catch_unwind(AssertUnwindSafe(|| work(inner, bells))) {
         // What it left is used to read and to refuse, and nothing else.
-        inner.shared.give_up();
+        inner.shared.poison_by_panic();
         bells.commit.ring();
         panicked.get_or_insert(panic);
     }

@@ -2,6 +2,7 @@
 //! segments, and none of it is evidence.
 
 mod active;
+mod any;
 mod blocks;
 mod file;
 mod pieces;
@@ -12,5 +13,6 @@ mod tests;
 mod writer;
 
 pub(super) use active::{ActiveIndex, Indexed, Listed, StreamHead};
+pub(super) use any::{AnyIndex, Located};
 pub(super) use file::{Found, IndexFile, List, ListPlace, encode, encode_anchors};
 pub(super) use run::{RunFile, Streams, encode as encode_run, write_merged};
