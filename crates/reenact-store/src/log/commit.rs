@@ -10,12 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::Weakness;
-use super::background::{Segments, write_index};
 use super::batch::{Batch, Request, Target};
 use super::format::{
     BLOCK_HEAD_BYTES, BLOCK_WRITE_MAX, BlockHead, Mark, Place, SegmentHead, block_room, finish_block,
 };
+use super::merge::write_index;
 use super::segment::segment_name;
+use super::segments::Segments;
 use super::shared::Shared;
 use crate::clock::SteadyClock;
 use crate::disk::{Access, DiskFile, PAGE_BYTES, PageBuffer, is_full};

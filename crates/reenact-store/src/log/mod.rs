@@ -14,7 +14,6 @@
 //! crash is mended when it is opened; one that is damaged is refused and left as it is. See
 //! `docs/spec/event-log.md`.
 
-mod background;
 mod backup;
 mod batch;
 mod commit;
@@ -25,6 +24,7 @@ mod fold;
 mod format;
 mod heads;
 mod index;
+mod merge;
 mod prepare;
 mod read;
 mod reader;
@@ -33,6 +33,7 @@ mod retain;
 mod salvage;
 mod scan;
 mod segment;
+mod segments;
 mod shared;
 mod stats;
 mod survey;
@@ -66,13 +67,14 @@ pub use stats::{FileBytes, LogStats, StreamStats, stats, stats_on};
 pub use survey::{ToolError, ToolProgress};
 pub use verify::{Damage, Nature, VerifyReport, verify, verify_on};
 
-use background::{Segments, index_step};
 use batch::{Append, Content, Outcome, Request, Truncate};
 use commit::{Core, Queue};
 use early::Early;
+use merge::index_step;
 use prepare::Prepared;
 use read::Source;
 use recovery::{Recovery, recover};
+use segments::Segments;
 use shared::Shared;
 use threads::Threads;
 

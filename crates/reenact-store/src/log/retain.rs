@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::background::write_index;
 use super::format::StreamKey;
 use super::index::{IndexFile, StreamHead, encode_anchors};
+use super::merge::write_index;
 use super::segment::{anchors_name, index_name, run_name, segment_name};
 use super::shared::{Run, Shared, unavailable};
 use crate::disk::replace;

@@ -10,8 +10,8 @@ use std::task::{Poll, Waker};
 use std::thread::{self, JoinHandle};
 
 use super::Inner;
-use super::background::{merge_step, write_index};
 use super::commit::Core;
+use super::merge::{merge_step, write_index};
 
 /// Appends in a block up to which those who append commit themselves. With more of them it costs less to wake the log's
 /// thread than to let one of theirs wait for the disk.
