@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use super::EventLog;
 use super::batch::{Append, Content, Outcome, Request, Truncate};
 use super::early::Early;
-use super::prepare::Prepared;
+use super::records::Records;
 use crate::decide::check_events;
 use crate::event::{ExpectedSequence, Head, NewEvent, Receipt, Sequence, StreamId};
 use crate::limits::{QUEUE_APPENDS_MAX, QUEUE_BYTES_MAX};
@@ -32,9 +32,9 @@ impl EventLog {
         if let Some(first) = there {
             return Ok(shared.receipt(stream, first, count)?);
         }
-        let prepared = Prepared::new(shared.log, head.as_ref(), stream, (&events, bytes));
+        let records = Records::new(shared.log, head.as_ref(), stream, (&events, bytes));
         let (answer, answered) = oneshot::channel();
-        let content = Box::new(Content { stream: stream.clone(), expected, events, prepared, looked });
+        let content = Box::new(Content { stream: stream.clone(), expected, events, records, looked });
         let append = Append { content, answer, queued };
         match self.submit(Request::Append(append), answered).await?.outcome? {
             Outcome::Appended(receipt) => Ok(receipt),

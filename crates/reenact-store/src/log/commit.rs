@@ -109,7 +109,7 @@ struct Begun<'a> {
 impl Drop for Begun<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            self.core.give_up();
+            self.core.refuse_all();
         }
     }
 }
@@ -180,7 +180,7 @@ impl Core {
     }
 
     /// After a panic: nobody knows what was written, and everybody who waits is told so.
-    fn give_up(&mut self) {
+    fn refuse_all(&mut self) {
         self.panicked = true;
         let error = self.shared.poison_by_panic();
         self.shared.recent().clear();

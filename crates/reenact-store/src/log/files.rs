@@ -6,11 +6,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use foldhash::HashMap;
 
-use super::earlier::Earlier;
+use super::before::Earlier;
 use super::fold::{Fold, FoldError};
 use super::format::SegmentHead;
 use super::index::{ActiveIndex, AnyIndex, IndexFile, encode};
-use super::segment::{Scanner, index_name, read_segment_head, segment_name};
+use super::segment::{Scanner, index_name, read_head_page, segment_name};
 use super::shared::{Shared, damaged, is_doubt, unavailable};
 use crate::disk::{Access, DiskFile, MemoryFile, replace};
 use crate::limits::LOG_FILES_MAX;
@@ -159,7 +159,7 @@ impl Shared {
     /// Where the last block of a full segment ends, and its checksum: the next segment says it.
     pub(super) fn end_of(&self, segment: u32) -> Result<(u64, u32), ReadError> {
         let name = segment_name(segment + 1);
-        let page = read_segment_head(&*self.segment(segment + 1)?);
+        let page = read_head_page(&*self.segment(segment + 1)?);
         let page = page.map_err(|error| unavailable(&name, &error))?;
         match SegmentHead::read(&page) {
             Ok((head, _)) if head.log == self.log && head.number == segment + 1 => {

@@ -1,12 +1,12 @@
 //! An event store in one directory, without a server.
 //!
 //! ```text
-//!  append ─> prepare ─> queue ─> commit: decide, one write ─> index ─> answer, wake subscriptions
-//!            records             block of a segment           in memory
-//!                                    │ full                      │ full
-//!                                    v                           v
-//!                                next segment <─ segments     index file ─> runs
-//!                                                ahead of need
+//!  append ─> look early, ─> queue ─> commit: decide, one write ─> index ─> answer, wake subscriptions
+//!            records                 block of a segment           in memory
+//!                                        │ full                      │ full
+//!                                        v                           v
+//!                                    next segment <─ segments     index file ─> runs
+//!                                                    ahead of need
 //! ```
 //!
 //! An append is acknowledged when it is durable. Whatever waits while the disk is busy is written as one block,
@@ -17,8 +17,8 @@
 mod append;
 mod backup;
 mod batch;
+mod before;
 mod commit;
-mod earlier;
 mod early;
 mod files;
 mod fold;
@@ -26,9 +26,9 @@ mod format;
 mod heads;
 mod index;
 mod merge;
-mod prepare;
 mod read;
 mod reader;
+mod records;
 mod recovery;
 mod retain;
 mod salvage;
@@ -54,9 +54,7 @@ use crate::disk::{Disk, DiskLock, PAGE_BYTES, RealDisk};
 use crate::event::{
     Checkpoint, Event, ExpectedSequence, Head, NewEvent, Position, Receipt, Sequence, StreamId,
 };
-use crate::limits::{
-    QUEUE_BYTES_MAX, SEGMENT_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
-};
+use crate::limits::{QUEUE_BYTES_MAX, SEGMENT_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 use crate::store::{AppendError, BoxFuture, Direction, EventStore, ReadError, Scope, TruncateError};
 use crate::subscription::Subscription;
 pub use backup::{BackupReport, backup};
@@ -182,6 +180,7 @@ pub struct LogPlace {
 
 /// What was found when a log was opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OpenReport {
     /// Events in the log, truncated ones included; not those of segments that were given up.
     pub events: u64,

@@ -17,7 +17,7 @@ use super::index::{ActiveIndex, IndexFile, StreamHead};
 use super::read::Source;
 use super::recovery::{Recovery, recover};
 use super::scan::Scan;
-use super::segment::{Scanner, index_name, read_segment_head, segment_name};
+use super::segment::{Scanner, index_name, read_head_page, segment_name};
 use super::shared::{Run, Shared, damaged, unavailable};
 use super::{LogOptions, OpenError, OpenReport};
 use crate::disk::{Access, Disk, RealDisk};
@@ -235,7 +235,7 @@ impl Follower {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
             file => file.map_err(io)?,
         };
-        let Ok((head, crc)) = SegmentHead::read(&read_segment_head(&*file).map_err(io)?) else {
+        let Ok((head, crc)) = SegmentHead::read(&read_head_page(&*file).map_err(io)?) else {
             return Ok(false);
         };
         if (head.log, head.number) != (self.shared.log, number)

@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_right_as_it_is_in_its_place_alone() {
+    fn a_piece_is_right_as_it_is_in_its_place_alone() {
         let content: Vec<u8> = (0..9_000).map(|n| (n / 7) as u8).collect();
         let bytes = OF.write(0, &content);
         for bit in (0..bytes.len() * 8).step_by(7) {

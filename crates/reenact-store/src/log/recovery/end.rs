@@ -7,8 +7,8 @@ use crate::disk::{Access, PAGE_BYTES};
 use crate::event::Timestamp;
 use crate::limits::MARK_AHEAD_BYTES;
 use crate::log::OpenError;
+use crate::log::before::Earlier;
 use crate::log::commit::Tail;
-use crate::log::earlier::Earlier;
 use crate::log::fold::{Fold, FoldError};
 use crate::log::format::{HeaderError, LogId, Mark, Place, SegmentHead, block_pages};
 use crate::log::index::ActiveIndex;
@@ -172,7 +172,7 @@ impl Opening<'_> {
         if prepared.is_some_and(|prepared| segment < prepared) {
             let mut next = self.scanner(self.mark.log, segment + 1)?;
             if let Some(end) = self.end_before(&mut next, fold)? {
-                if scanner.zeros_from(offset, scanner.bytes()).map_err(self.io(&name))? > offset {
+                if scanner.end_of_content(offset, scanner.bytes()).map_err(self.io(&name))? > offset {
                     let reason = format!("{reason}, and the next segment has been begun");
                     return Err(self.damaged(&name, offset, reason));
                 }
@@ -205,7 +205,7 @@ impl Opening<'_> {
         let name = segment_name(segment);
         let marked = if segment == self.mark.end.segment { self.mark.end.offset } else { 0 };
         let limit = marked.max(offset) + MARK_AHEAD_BYTES + WRITE_MAX;
-        let end = scanner.zeros_from(offset, limit).map_err(self.io(&name))?;
+        let end = scanner.end_of_content(offset, limit).map_err(self.io(&name))?;
         if end == offset {
             return Ok(0);
         }

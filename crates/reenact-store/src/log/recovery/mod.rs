@@ -11,7 +11,7 @@ use std::sync::Arc;
 use super::commit::Tail;
 use super::format::{HeaderError, LogId, Mark, Place, VERSION};
 use super::index::{ActiveIndex, IndexFile, RunFile};
-use super::segment::{FileKind, MARK, anchors_name, read_segment_head, run_name, segment_name};
+use super::segment::{FileKind, MARK, anchors_name, read_head_page, run_name, segment_name};
 use super::shared::{Run, Shared, State};
 use super::{LogOptions, LogPlace, OpenError};
 use crate::disk::{Access, Disk, PAGE_BYTES, read_whole, replace};
@@ -250,7 +250,7 @@ impl Opening<'_> {
         }
         let name = segment_name(self.mark.first);
         let file = self.disk.open(&name, Access::Read).map_err(self.io(&name))?;
-        let page = read_segment_head(&*file).map_err(self.io(&name))?;
+        let page = read_head_page(&*file).map_err(self.io(&name))?;
         let bytes = file.bytes().map_err(self.io(&name))?;
         let head = self.check_head(&page, self.mark.first, bytes, None);
         let (head, _) = head.map_err(|error| refused(&**self.disk, &name, &error))?;

@@ -532,7 +532,7 @@ impl<'a> Verifier<'a> {
         if self.report.closed {
             return Ok(Ending::Wrong(at, "something follows the place at which the log was closed".into()));
         }
-        let end = scanner.zeros_from(offset, scanner.bytes())?;
+        let end = scanner.end_of_content(offset, scanner.bytes())?;
         let later = scanner.find_block(offset + PAGE_BYTES as u64, end)?;
         if end - offset <= WRITE_MAX && later.is_none() {
             return Ok(Ending::Tail(Some((LogPlace { segment, offset }, end - offset))));
@@ -576,7 +576,7 @@ impl<'a> Verifier<'a> {
                 self.report.written = true;
                 return Ok(());
             }
-            let end = scanner.zeros_from(0, scanner.bytes()).map_err(io_error(self.disk, &name))?;
+            let end = scanner.end_of_content(0, scanner.bytes()).map_err(io_error(self.disk, &name))?;
             let may_be_torn = !self.report.closed && segment == from && self.report.torn.is_none();
             if may_be_torn && end <= WRITE_MAX && self.is_one_write(&mut scanner, end)? {
                 self.report.torn = Some((LogPlace { segment, offset: 0 }, end));
