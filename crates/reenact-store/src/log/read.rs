@@ -221,15 +221,15 @@ impl Shared {
         self.load(&mut read, &located, |_, _| true)?;
         for event in read.into_events() {
             *next = event.position.0 + 1;
-            if page.wants_more() && !(truncated && self.is_truncated(&event)?) {
+            if page.wants_more() && !(truncated && self.is_truncated(&event.stream, event.sequence)?) {
                 page.push(event);
             }
         }
         Ok(true)
     }
 
-    pub(super) fn is_truncated(&self, event: &Event) -> Result<bool, ReadError> {
-        Ok(self.head(&event.stream)?.is_some_and(|head| event.sequence < head.first))
+    pub(super) fn is_truncated(&self, stream: &StreamId, sequence: Sequence) -> Result<bool, ReadError> {
+        Ok(self.head(stream)?.is_some_and(|head| sequence < head.first))
     }
 
     /// Loads events in the order in which they are given, as many as the page takes. `is_it` is told which of
