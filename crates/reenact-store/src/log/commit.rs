@@ -1,7 +1,7 @@
 //! The writer: decides about what waits, and makes it durable, a block at a time.
 //!
 //! It is a state machine over a disk and a clock, without a thread of its own. Whoever holds it commits for all
-//! who wait: the one who appends, while nobody else does, and the log's thread otherwise.
+//! who wait: one of those who append, while they are few, and the log's thread otherwise.
 
 use std::collections::VecDeque;
 use std::io;

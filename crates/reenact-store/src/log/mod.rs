@@ -10,9 +10,23 @@
 //! ```
 //!
 //! An append is acknowledged when it is durable. Whatever waits while the disk is busy is written as one block,
-//! with one write; no timer holds anybody back, and who is alone commits on its own thread. A log that was torn by a
-//! crash is mended when it is opened; one that is damaged is refused and left as it is. See
+//! with one write; no timer holds anybody back, and while few append, one of them commits for all on its own thread. A
+//! log that was torn by a crash is mended when it is opened; one that is damaged is refused and left as it is. See
 //! `docs/spec/event-log.md`.
+//!
+//! # Words
+//!
+//! | word | meaning |
+//! |---|---|
+//! | segment | a file of the log: it is made whole, and filled with blocks from its begin |
+//! | block | what is written at once: the records of appends that waited together |
+//! | mark | the file that says how far the log surely reached |
+//! | head | of a stream, where it stands: last sequence, chain; of a segment or a block, what comes first in it |
+//! | index | which streams are in a segment, and where their events are |
+//! | run | neighbouring segments, and a file that says which of them is the last to know a stream |
+//! | anchor | a stream's chain before the first event that is kept; the file of those of segments that were given up |
+//! | truncate | to take the first events off a stream; they are not shown any more, and stay in their segments |
+//! | give up | to remove the oldest segments, whole |
 
 mod append;
 mod backup;
@@ -191,7 +205,7 @@ pub struct OpenReport {
     pub torn_bytes: u64,
     /// Where the log goes on.
     pub end: LogPlace,
-    /// Indexes that were missing or damaged and have been made again.
+    /// Indexes and runs that were missing or damaged and have been made again.
     pub rebuilt_indexes: u64,
     /// How long it took.
     pub elapsed: Duration,
@@ -224,10 +238,10 @@ pub enum Step {
 
 /// The embedded event store: segments of one append-only log in a directory of its own, one partition.
 ///
-/// An append that is alone is written on the thread that polls it, which is held up for as long as one write
-/// takes; where many come at a time they are committed together by the log's own thread. Reading happens on the
-/// thread that polls. When the log is dropped, what waits is still committed; that takes as long as the disk
-/// does.
+/// While few append, one of them writes for all, on the thread that polls it, which is held up for one write, and
+/// where a segment is full also for making the next one, its index or the mark if these are not there yet. Where many
+/// come at a time they are committed together by the log's own thread. Reading happens on the thread that polls. When
+/// the log is dropped, what waits is still committed; that takes as long as the disk does.
 #[derive(Debug)]
 pub struct EventLog {
     inner: Arc<Inner>,
@@ -367,7 +381,7 @@ impl EventLog {
         self.inner.shared.poison.get().map(String::as_str)
     }
 
-    /// Indexes that were missing or damaged and have been made again since the log was opened.
+    /// Indexes and runs that were missing or damaged and have been made again since the log was opened.
     pub fn rebuilt_indexes(&self) -> u64 {
         self.inner.shared.rebuilt()
     }
@@ -391,10 +405,12 @@ impl EventLog {
         retain::retain(&self.inner.shared, from, || self.inner.core())
     }
 
-    /// Commits what waits and closes the log, as dropping it does, and says whether that went well. It blocks.
+    /// Commits what waits and closes the log, as dropping it does, and says whether that went well. It blocks. After a
+    /// failed write it is `Ok` all the same: see [`poisoned`](Self::poisoned).
     ///
     /// # Errors
-    /// The log is whole, but without the mark that tells damage at its end from a write that was torn.
+    /// The log is whole, but without the mark that tells damage at its end from a write that was torn; or a thread of
+    /// the log has panicked.
     pub fn close(mut self) -> Result<(), CloseError> {
         self.stop()
     }

@@ -86,7 +86,7 @@ pub(super) struct Shared {
     pub(super) routes: Mutex<HashMap<StreamKey, Route>>,
     /// The failure after which nothing is written any more.
     pub(super) poison: OnceLock<String>,
-    /// Indexes that had to be made again.
+    /// Indexes and runs that had to be made again.
     rebuilt: AtomicU64,
 }
 

@@ -207,7 +207,7 @@ pub(super) struct Mark {
     pub(super) closed: bool,
     /// The first segment that was not given up.
     pub(super) first: u32,
-    /// The checksum of the file of anchors, if there is one.
+    /// The checksum of the content of the anchors, if there are any.
     pub(super) anchors: Option<u32>,
     /// The end of the last block; 0 in a segment that was not begun.
     pub(super) end: Place,

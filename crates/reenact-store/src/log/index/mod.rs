@@ -1,5 +1,5 @@
-//! Where the events of streams are. All of it is derived: whatever is missing or damaged is made again from the
-//! segments, and none of it is evidence.
+//! Where the events of streams are. All but anchors, which have the same form, is derived: whatever is missing or
+//! damaged is made again from the segments, and none of it is evidence.
 
 mod active;
 mod any;
