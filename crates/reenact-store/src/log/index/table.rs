@@ -2,7 +2,7 @@
 
 use std::io;
 
-use super::pieces::Pieces;
+use super::pieces::{Pieces, WINDOW_BYTES};
 use crate::log::format::StreamKey;
 
 /// Bytes that are read at once when an entry is looked for.
@@ -45,6 +45,16 @@ impl<'a> Table<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// How many entries a part has, but for the last.
+    pub(super) fn part_entries(&self) -> u64 {
+        (WINDOW_BYTES / self.entry) as u64
+    }
+
+    /// Some entries, from the one with a number on; none after the last.
+    pub(super) fn part(&self, first: u64) -> io::Result<Vec<u8>> {
+        self.read(first, self.count.saturating_sub(first).min(self.part_entries()))
     }
 
     fn read(&self, first: u64, count: u64) -> io::Result<Vec<u8>> {
