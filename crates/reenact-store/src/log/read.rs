@@ -52,7 +52,7 @@ struct Walk {
 }
 
 /// Lets other tasks of the thread go first, whatever runs them.
-async fn let_others_go() {
+pub(super) async fn let_others_go() {
     let mut gone = false;
     poll_fn(|context| {
         if std::mem::replace(&mut gone, true) {
