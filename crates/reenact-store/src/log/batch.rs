@@ -308,7 +308,7 @@ impl Batch {
         }
         let last = Sequence(before.0 - 1);
         let anchor = match (slot.and_then(|slot| self.entry(slot, last)), known) {
-            (Some((_, entry)), _) => entry.indexed.chain,
+            (Some(entry), _) => entry.indexed.chain,
             (None, _) if last == head.sequence => head.chain,
             (None, Some(chain)) => chain,
             // The event became durable after somebody looked, or it could not be read then.
@@ -323,8 +323,8 @@ impl Batch {
         Ok(public(before, anchor))
     }
 
-    /// An event of the batch by its stream and sequence, and which one it is.
-    fn entry(&self, slot: u32, sequence: Sequence) -> Option<(u32, &Entry)> {
+    /// An event of the batch by its stream and sequence.
+    fn entry(&self, slot: u32, sequence: Sequence) -> Option<&Entry> {
         let pending = &self.streams[slot as usize];
         if sequence < pending.first || sequence > pending.head.sequence {
             return None;
@@ -334,7 +334,7 @@ impl Batch {
         for _ in 0..back {
             at = self.entries[at as usize].earlier?;
         }
-        Some((at, &self.entries[at as usize]))
+        Some(&self.entries[at as usize])
     }
 
     /// Ids of the events that the batch has of a stream, from `first` on.
