@@ -64,7 +64,7 @@ pub(super) fn recover(
     options: &LogOptions,
     writable: bool,
 ) -> Result<Option<Recovery>, OpenError> {
-    let listing = Listing::new(disk.names().map_err(|source| io_error(&**disk, "", source))?);
+    let listing = Listing::new(disk.names().map_err(io(&**disk, ""))?);
     let Some(mark) = read_mark(&**disk)? else {
         return match listing.segments.first() {
             None => Ok(None),
@@ -76,7 +76,7 @@ pub(super) fn recover(
 
 fn read_mark(disk: &dyn Disk) -> Result<Option<Mark>, OpenError> {
     let bytes = read_whole(disk, MARK, PAGE_BYTES as u64);
-    let Some(bytes) = bytes.map_err(|source| io_error(disk, MARK, source))? else { return Ok(None) };
+    let Some(bytes) = bytes.map_err(io(disk, MARK))? else { return Ok(None) };
     Mark::read(&bytes).map(Some).map_err(|error| refused(disk, MARK, &error))
 }
 
@@ -85,11 +85,12 @@ pub(super) fn begin(disk: &dyn Disk) -> Result<(), OpenError> {
     let end = Place { segment: 0, offset: 0 };
     let log = LogId::random();
     let mark = Mark { log, closed: false, first: 0, anchors: None, end, position: 0, crc: 0 };
-    replace(disk, MARK, &mark.write()).map_err(|source| io_error(disk, MARK, source))
+    replace(disk, MARK, &mark.write()).map_err(io(disk, MARK))
 }
 
-fn io_error(disk: &dyn Disk, name: &str, source: io::Error) -> OpenError {
-    OpenError::Io { path: disk.path(name), source }
+fn io(disk: &dyn Disk, name: &str) -> impl FnOnce(io::Error) -> OpenError + use<> {
+    let path = disk.path(name);
+    move |source| OpenError::Io { path, source }
 }
 
 fn damaged(disk: &dyn Disk, name: &str, offset: u64, reason: impl Into<String>) -> OpenError {
@@ -149,9 +150,8 @@ impl Opening<'_> {
         damaged(&**self.disk, name, offset, reason)
     }
 
-    fn io(&self, name: &str) -> impl FnOnce(io::Error) -> OpenError {
-        let path = self.disk.path(name);
-        move |source| OpenError::Io { path, source }
+    fn io(&self, name: &str) -> impl FnOnce(io::Error) -> OpenError + use<> {
+        io(&**self.disk, name)
     }
 
     /// Every segment is there from the first to the one in which the log ended, and those that were prepared
