@@ -1,4 +1,4 @@
-//! The one place where the log meets files: a small trait, and the real disk behind it.
+//! Where the log meets files: a small trait, and the real disk behind it.
 //!
 //! ```text
 //!              allocate ── write_at ── sync ── rename ── sync_names      a segment is prepared
@@ -6,8 +6,8 @@
 //!       └─ open(Read) ──── read_at                                       by whoever wants to know
 //! ```
 //!
-//! Everything the log does with files goes through [`Disk`], so that a disk which is simulated runs the very code
-//! that ships: it can lose what was not synced, fail, or be full.
+//! Everything the log itself does with files goes through [`Disk`], so that a disk which is simulated runs the very
+//! code that ships: it can lose what was not synced, fail, or be full.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};

@@ -48,7 +48,8 @@ pub const MARK_AHEAD_BYTES: u64 = 16 << 20;
 pub const LOG_INDEX_BYTES_MAX: usize = 6 << 20;
 /// Full segments whose index is in memory; who appends writes one when there are more.
 pub const LOG_SEALED_MAX: usize = 2;
-/// Indexes that are read at once when a segment is taken in anew, which is when a log is opened.
+/// Indexes that are read at once when a segment is taken in anew, which is when a log is opened or an index is made
+/// again.
 pub const LOG_EARLIER_INDEXES: usize = 4;
 /// Heads of streams that a log remembers; others are looked for in its indexes.
 pub const LOG_HEADS_MAX: usize = 32_768;
@@ -58,15 +59,20 @@ pub const LOG_FILES_MAX: usize = 64;
 pub const LOG_ROUTES_MAX: usize = 64;
 /// Milliseconds after which somebody who reads a log beside its writer looks for more.
 pub const LOG_FOLLOW_MILLIS: u64 = 50;
+/// How often a log that somebody writes is looked at anew when it looks damaged, as what was under way may have been
+/// read half; and how often a tool begins anew when segments are given up meanwhile.
+pub const LOG_TRIES_MAX: u32 = 5;
 /// Damages that are told one by one when a log is verified; more are counted.
 pub const VERIFY_DAMAGES_MAX: usize = 1_000;
+/// The largest streams that are named when a log's events are counted.
+pub const STATS_LARGEST_MAX: usize = 10;
 /// Damaged places that are told one by one when a log is salvaged; more are counted.
 pub const SALVAGE_PLACES_MAX: usize = 1_000;
 /// Streams that are named for each of them.
 pub const SALVAGE_STREAMS_MAX: usize = 100;
-/// Appends that wait for a log's thread; more wait for their turn to wait.
+/// Appends that wait to be committed by a log; more wait for their turn to wait.
 pub const QUEUE_APPENDS_MAX: usize = 4_096;
-/// Bytes of the appends that wait for a log's thread; more wait for their turn to wait.
+/// Bytes of the appends that wait to be committed by a log; more wait for their turn to wait.
 pub const QUEUE_BYTES_MAX: usize = 64 << 20;
 /// Bytes of a blob.
 pub const BLOB_BYTES_MAX: usize = 256 << 20;

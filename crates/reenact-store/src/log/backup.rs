@@ -21,9 +21,8 @@ use super::{LogOptions, LogPlace, OpenError};
 use crate::disk::{Access, Disk, RealDisk, replace};
 use crate::event::Position;
 use crate::files::create_dir_durably;
+use crate::limits::LOG_TRIES_MAX;
 
-/// How often a backup is begun anew when segments are given up meanwhile.
-const TRIES: u32 = 5;
 /// Bytes that are copied at once.
 const COPY_BYTES: u64 = 1 << 20;
 
@@ -65,7 +64,7 @@ pub fn backup(
     progress: &mut dyn FnMut(ToolProgress),
 ) -> Result<BackupReport, ToolError> {
     let begun = Instant::now();
-    for tries in 1..=TRIES {
+    for tries in 1..=LOG_TRIES_MAX {
         let mut copy = Destination::new(destination.as_ref())?;
         match back_up(directory.as_ref(), &mut copy, progress) {
             Ok(report) => return Ok(BackupReport { tries, elapsed: begun.elapsed(), ..report }),
@@ -76,7 +75,7 @@ pub fn backup(
             Err(Failed::GivenUp) => copy.discard(),
         }
     }
-    Err(ToolError::Changed { directory: directory.as_ref().into(), tries: TRIES })
+    Err(ToolError::Changed { directory: directory.as_ref().into(), tries: LOG_TRIES_MAX })
 }
 
 enum Failed {

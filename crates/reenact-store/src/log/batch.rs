@@ -7,7 +7,7 @@ use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::format::{BLOCK_HEAD_BYTES, LogId, TRUNCATION_BYTES_MAX, Truncation, write_truncation};
 use super::index::{Indexed, StreamHead};
-use super::prepare::Prepared;
+use super::records::Records;
 use super::shared::{PARTITION, Shared};
 use crate::chain::ChainHash;
 use crate::decide::{Decision, Looked, RecentIds, StreamIds, check_truncation, decide};
@@ -35,7 +35,7 @@ pub(super) struct Content {
     pub(super) stream: StreamId,
     pub(super) expected: ExpectedSequence,
     pub(super) events: Vec<NewEvent>,
-    pub(super) prepared: Prepared,
+    pub(super) records: Records,
     /// What is known of its ids, if that could be found out.
     pub(super) looked: Option<Looked>,
 }
@@ -70,7 +70,7 @@ impl Request {
     /// The most bytes of records that it becomes.
     pub(super) fn record_bytes(&self) -> usize {
         match self {
-            Self::Append(append) => append.content.prepared.records.len(),
+            Self::Append(append) => append.content.records.bytes.len(),
             Self::Truncate(_) => TRUNCATION_BYTES_MAX,
         }
     }
@@ -214,7 +214,7 @@ impl Batch {
         recent: &mut RecentIds,
         target: &Target,
     ) -> Result<Outcome, AppendError> {
-        let Content { stream, expected, events, prepared, looked } = content;
+        let Content { stream, expected, events, records, looked } = content;
         let slot = self.slots.get(stream).copied();
         let head = match slot {
             Some(slot) => Some(self.streams[slot as usize].head),
@@ -227,7 +227,7 @@ impl Batch {
             Decision::Append(first) => {
                 recent.push(stream, first, events);
                 let slot = slot.unwrap_or_else(|| self.begin(stream, head, target.segment));
-                self.write(slot, (stream, first, events), prepared, (shared.log, target));
+                self.write(slot, (stream, first, events), records, (shared.log, target));
                 let chain = self.streams[slot as usize].head.chain;
                 let position = Position(target.position + u64::from(self.events()) - 1);
                 let last = first.plus(events.len() as u64 - 1);
@@ -258,21 +258,21 @@ impl Batch {
         &mut self,
         slot: u32,
         (stream, first, events): (&StreamId, Sequence, &[NewEvent]),
-        prepared: &Prepared,
+        records: &Records,
         (log, target): (LogId, &Target),
     ) {
         let chain = self.streams[slot as usize].head.chain;
         let made;
-        let prepared = if prepared.is_for(first, chain) {
-            prepared
+        let records = if records.is_for(first, chain) {
+            records
         } else {
-            let bytes = prepared.records.len();
-            made = Prepared::after(log, (first, chain), stream, (events, bytes));
+            let bytes = records.bytes.len();
+            made = Records::after(log, (first, chain), stream, (events, bytes));
             &made
         };
         let begin = target.offset + (BLOCK_HEAD_BYTES + self.records.len()) as u64;
-        self.records.extend_from_slice(&prepared.records);
-        for ((sequence, event), made) in (first.0..).zip(events).zip(&prepared.made) {
+        self.records.extend_from_slice(&records.bytes);
+        for ((sequence, event), made) in (first.0..).zip(events).zip(&records.made) {
             let offset = (begin + u64::from(made.begin)) as u32;
             let indexed = Indexed { id: event.id, chain: made.chain, offset };
             self.enter(slot, Sequence(sequence), indexed);
@@ -308,7 +308,7 @@ impl Batch {
         }
         let last = Sequence(before.0 - 1);
         let anchor = match (slot.and_then(|slot| self.entry(slot, last)), known) {
-            (Some((_, entry)), _) => entry.indexed.chain,
+            (Some(entry), _) => entry.indexed.chain,
             (None, _) if last == head.sequence => head.chain,
             (None, Some(chain)) => chain,
             // The event became durable after somebody looked, or it could not be read then.
@@ -323,8 +323,8 @@ impl Batch {
         Ok(public(before, anchor))
     }
 
-    /// An event of the batch by its stream and sequence, and which one it is.
-    fn entry(&self, slot: u32, sequence: Sequence) -> Option<(u32, &Entry)> {
+    /// An event of the batch by its stream and sequence.
+    fn entry(&self, slot: u32, sequence: Sequence) -> Option<&Entry> {
         let pending = &self.streams[slot as usize];
         if sequence < pending.first || sequence > pending.head.sequence {
             return None;
@@ -334,7 +334,7 @@ impl Batch {
         for _ in 0..back {
             at = self.entries[at as usize].earlier?;
         }
-        Some((at, &self.entries[at as usize]))
+        Some(&self.entries[at as usize])
     }
 
     /// Ids of the events that the batch has of a stream, from `first` on.

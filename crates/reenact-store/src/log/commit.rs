@@ -1,7 +1,7 @@
 //! The writer: decides about what waits, and makes it durable, a block at a time.
 //!
 //! It is a state machine over a disk and a clock, without a thread of its own. Whoever holds it commits for all
-//! who wait: the one who appends, while nobody else does, and the log's thread otherwise.
+//! who wait: one of those who append, while they are few, and the log's thread otherwise.
 
 use std::collections::VecDeque;
 use std::io;
@@ -10,12 +10,13 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use super::Weakness;
-use super::background::{Segments, write_index};
 use super::batch::{Batch, Request, Target};
 use super::format::{
     BLOCK_HEAD_BYTES, BLOCK_WRITE_MAX, BlockHead, Mark, Place, SegmentHead, block_room, finish_block,
 };
+use super::merge::write_index;
 use super::segment::segment_name;
+use super::segments::Segments;
 use super::shared::Shared;
 use crate::clock::SteadyClock;
 use crate::disk::{Access, DiskFile, PAGE_BYTES, PageBuffer, is_full};
@@ -108,7 +109,7 @@ struct Begun<'a> {
 impl Drop for Begun<'_> {
     fn drop(&mut self) {
         if !self.ended {
-            self.core.give_up();
+            self.core.refuse_all();
         }
     }
 }
@@ -179,9 +180,9 @@ impl Core {
     }
 
     /// After a panic: nobody knows what was written, and everybody who waits is told so.
-    fn give_up(&mut self) {
+    fn refuse_all(&mut self) {
         self.panicked = true;
-        let error = self.shared.give_up();
+        let error = self.shared.poison_by_panic();
         self.shared.recent().clear();
         for answer in std::mem::take(&mut self.batch.answers) {
             answer.refuse(&error);

@@ -5,6 +5,7 @@ use bytes::Bytes;
 use foldhash::HashMap;
 use thiserror::Error;
 
+use super::before::Before;
 use super::format::{BLOCK_HEAD_BYTES, Block, Body, LogId, Truncation, read_record};
 use super::index::{ActiveIndex, Indexed, StreamHead};
 use crate::chain::{CanonicalView, ChainHash};
@@ -21,17 +22,6 @@ pub(super) enum FoldError {
     /// What was known of a stream before cannot be read.
     #[error(transparent)]
     Read(#[from] ReadError),
-}
-
-/// Where streams stand before the segment.
-pub(super) trait Before {
-    fn head(&self, stream: &StreamId) -> Result<Option<StreamHead>, ReadError>;
-}
-
-impl<F: Fn(&StreamId) -> Result<Option<StreamHead>, ReadError>> Before for F {
-    fn head(&self, stream: &StreamId) -> Result<Option<StreamHead>, ReadError> {
-        self(stream)
-    }
 }
 
 /// An index, and where in the segment it goes on.

@@ -1,36 +1,54 @@
 //! An event store in one directory, without a server.
 //!
 //! ```text
-//!  append ─> prepare ─> queue ─> commit: decide, one write ─> index ─> answer, wake subscriptions
-//!            records             block of a segment           in memory
-//!                                    │ full                      │ full
-//!                                    v                           v
-//!                                next segment <─ segments     index file ─> runs
-//!                                                ahead of need
+//!  append ─> look early, ─> queue ─> commit: decide, one write ─> index ─> answer, wake subscriptions
+//!            records                 block of a segment           in memory
+//!                                        │ full                      │ full
+//!                                        v                           v
+//!                                    next segment <─ segments     index file ─> runs
+//!                                                    ahead of need
 //! ```
 //!
 //! An append is acknowledged when it is durable. Whatever waits while the disk is busy is written as one block,
-//! with one write; no timer holds anybody back, and who is alone commits on its own thread. A log that was torn by a
-//! crash is mended when it is opened; one that is damaged is refused and left as it is. See
+//! with one write; no timer holds anybody back, and while few append, one of them commits for all on its own thread. A
+//! log that was torn by a crash is mended when it is opened; one that is damaged is refused and left as it is. See
 //! `docs/spec/event-log.md`.
+//!
+//! # Words
+//!
+//! | word | meaning |
+//! |---|---|
+//! | segment | a file of the log: it is made whole, and filled with blocks from its begin |
+//! | block | what is written at once: the records of appends that waited together |
+//! | mark | the file that says how far the log surely reached |
+//! | head | of a stream, where it stands: last sequence, chain; of a segment or a block, what comes first in it |
+//! | index | which streams are in a segment, and where their events are |
+//! | run | neighbouring segments, and a file that says which of them is the last to know a stream |
+//! | anchor | a stream's chain before the first event that is kept; the file of those of segments that were given up |
+//! | truncate | to take the first events off a stream; they are not shown any more, and stay in their segments |
+//! | give up | to remove the oldest segments, whole |
 
-mod background;
+mod append;
 mod backup;
 mod batch;
+mod before;
 mod commit;
-mod earlier;
 mod early;
+mod files;
 mod fold;
 mod format;
+mod heads;
 mod index;
-mod prepare;
+mod merge;
 mod read;
 mod reader;
+mod records;
 mod recovery;
 mod retain;
 mod salvage;
 mod scan;
 mod segment;
+mod segments;
 mod shared;
 mod stats;
 mod survey;
@@ -43,17 +61,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use thiserror::Error;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{Semaphore, watch};
 
 use crate::clock::{Clock, SteadyClock, SystemClock};
-use crate::decide::check_events;
 use crate::disk::{Disk, DiskLock, PAGE_BYTES, RealDisk};
 use crate::event::{
     Checkpoint, Event, ExpectedSequence, Head, NewEvent, Position, Receipt, Sequence, StreamId,
 };
-use crate::limits::{
-    QUEUE_APPENDS_MAX, QUEUE_BYTES_MAX, SEGMENT_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN,
-};
+use crate::limits::{QUEUE_BYTES_MAX, SEGMENT_BYTES, SEGMENT_BYTES_MAX, SEGMENT_BYTES_MIN};
 use crate::store::{AppendError, BoxFuture, Direction, EventStore, ReadError, Scope, TruncateError};
 use crate::subscription::Subscription;
 pub use backup::{BackupReport, backup};
@@ -64,13 +79,11 @@ pub use stats::{FileBytes, LogStats, StreamStats, stats};
 pub use survey::{ToolError, ToolProgress};
 pub use verify::{Damage, Nature, VerifyReport, verify, verify_on};
 
-use background::{Segments, merge_step, write_index};
-use batch::{Append, Content, Outcome, Request, Truncate};
 use commit::{Core, Queue};
-use early::Early;
-use prepare::Prepared;
+use merge::{merge_step, write_index};
 use read::Source;
 use recovery::{Recovery, recover};
+use segments::Segments;
 use shared::Shared;
 use threads::Threads;
 
@@ -187,6 +200,7 @@ pub struct LogPlace {
 
 /// What was found when a log was opened.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OpenReport {
     /// Events in the log, truncated ones included; not those of segments that were given up.
     pub events: u64,
@@ -197,7 +211,7 @@ pub struct OpenReport {
     pub torn_bytes: u64,
     /// Where the log goes on.
     pub end: LogPlace,
-    /// Indexes that were missing or damaged and have been made again.
+    /// Indexes and runs that were missing or damaged and have been made again.
     pub rebuilt_indexes: u64,
     /// How long it took.
     pub elapsed: Duration,
@@ -232,10 +246,10 @@ pub enum Step {
 
 /// The embedded event store: segments of one append-only log in a directory of its own, one partition.
 ///
-/// An append that is alone is written on the thread that polls it, which is held up for as long as one write
-/// takes; where many come at a time they are committed together by the log's own thread. Reading happens on the
-/// thread that polls. When the log is dropped, what waits is still committed; that takes as long as the disk
-/// does.
+/// While few append, one of them writes for all, on the thread that polls it, which is held up for one write, and
+/// where a segment is full also for making the next one, its index or the mark if these are not there yet. Where many
+/// come at a time they are committed together by the log's own thread. Reading happens on the thread that polls. When
+/// the log is dropped, what waits is still committed; that takes as long as the disk does.
 #[derive(Debug)]
 pub struct EventLog {
     inner: Arc<Inner>,
@@ -376,7 +390,7 @@ impl EventLog {
         self.inner.shared.poison.get().map(String::as_str)
     }
 
-    /// Indexes that were missing or damaged and have been made again since the log was opened.
+    /// Indexes and runs that were missing or damaged and have been made again since the log was opened.
     pub fn rebuilt_indexes(&self) -> u64 {
         self.inner.shared.rebuilt()
     }
@@ -400,10 +414,12 @@ impl EventLog {
         retain::retain(&self.inner.shared, from, || self.inner.core())
     }
 
-    /// Commits what waits and closes the log, as dropping it does, and says whether that went well. It blocks.
+    /// Commits what waits and closes the log, as dropping it does, and says whether that went well. It blocks. After a
+    /// failed write it is `Ok` all the same: see [`poisoned`](Self::poisoned).
     ///
     /// # Errors
-    /// The log is whole, but without the mark that tells damage at its end from a write that was torn.
+    /// The log is whole, but without the mark that tells damage at its end from a write that was torn; or a thread of
+    /// the log has panicked.
     pub fn close(mut self) -> Result<(), CloseError> {
         self.stop()
     }
@@ -420,78 +436,6 @@ impl EventLog {
         }
         let path = self.inner.shared.disk.path(segment::MARK);
         core.write_mark(true).map_err(|source| CloseError::Mark { path, source })
-    }
-
-    async fn hand_in(
-        &self,
-        stream: &StreamId,
-        expected: ExpectedSequence,
-        events: Vec<NewEvent>,
-    ) -> Result<Receipt, AppendError> {
-        let bytes = check_events(stream, &events)?;
-        let (shared, count) = (&self.inner.shared, events.len());
-        if let Err(poisoned) = self.check_poison() {
-            // To say that events are there already takes no write.
-            let there = Early::new(shared, stream, expected, &events).there;
-            return there.map_or(Err(poisoned), |first| shared.receipt(stream, first, count));
-        }
-        let queued = self.turn(bytes).await;
-        let Early { head, looked, there } = Early::new(shared, stream, expected, &events);
-        if let Some(first) = there {
-            return shared.receipt(stream, first, count);
-        }
-        let prepared = Prepared::new(shared.log, head.as_ref(), stream, (&events, bytes));
-        let (answer, answered) = oneshot::channel();
-        let content = Box::new(Content { stream: stream.clone(), expected, events, prepared, looked });
-        let append = Append { content, answer, queued };
-        match self.submit(Request::Append(append), answered).await?.outcome? {
-            Outcome::Appended(receipt) => Ok(receipt),
-            Outcome::There(first) => shared.receipt(stream, first, count),
-        }
-    }
-
-    async fn give_up(&self, stream: &StreamId, before: Sequence) -> Result<Head, TruncateError> {
-        self.check_poison()?;
-        let queued = self.turn(0).await;
-        let anchor = self.inner.shared.chain_before(stream, before);
-        let (answer, answered) = oneshot::channel();
-        let truncate = Truncate { stream: stream.clone(), before, anchor, answer, queued };
-        self.submit(Request::Truncate(truncate), answered).await?
-    }
-
-    /// Waits until there is room in the queue for so many bytes of events.
-    async fn turn(&self, bytes: usize) -> OwnedSemaphorePermit {
-        let part = bytes.div_ceil(1 << 10).max((QUEUE_BYTES_MAX / QUEUE_APPENDS_MAX) >> 10);
-        let room = Arc::clone(&self.inner.room).acquire_many_owned(part as u32);
-        room.await.expect("the semaphore is never closed")
-    }
-
-    fn check_poison(&self) -> Result<(), AppendError> {
-        match self.poisoned() {
-            Some(reason) => Err(AppendError::Poisoned { reason: reason.into() }),
-            None => Ok(()),
-        }
-    }
-
-    /// Puts a request into the queue, sees to it that somebody commits it, and waits for its answer.
-    async fn submit<T>(&self, request: Request, mut answer: oneshot::Receiver<T>) -> Result<T, AppendError> {
-        self.inner.queue.push(request);
-        if let Some(threads) = &self.threads {
-            if threads.are_few() {
-                let gone = threads.ring_if_dropped();
-                threads.let_others_go().await;
-                std::mem::forget(gone);
-                if let Ok(answer) = answer.try_recv() {
-                    return Ok(answer);
-                }
-            }
-            threads.commit(&self.inner);
-        }
-        answer.await.map_err(|_| {
-            // Whoever had the request was closed, or has panicked.
-            let closed = AppendError::Unavailable { reason: "the log has been closed".into() };
-            self.check_poison().err().unwrap_or(closed)
-        })
     }
 }
 
@@ -552,7 +496,7 @@ impl EventStore for EventLog {
         stream: &'a StreamId,
         before: Sequence,
     ) -> BoxFuture<'a, Result<Head, TruncateError>> {
-        Box::pin(self.give_up(stream, before))
+        Box::pin(self.hand_in_truncation(stream, before))
     }
 
     fn partitions(&self) -> u32 {

@@ -12,9 +12,9 @@ use bytes::Bytes;
 use foldhash::HashMap;
 
 use super::format::{StreamKey, read_record};
-use super::index::{List, ListPlace, StreamHead};
+use super::index::{List, ListPlace, Located, StreamHead};
 use super::segment::segment_name;
-use super::shared::{Located, PARTITION, Shared, damaged, unavailable};
+use super::shared::{PARTITION, Shared, damaged, unavailable};
 use crate::chain::{CanonicalView, ChainHash};
 use crate::event::{Checkpoint, Event, EventId, EventKind, Head, NewEvent, Position, Sequence, StreamId};
 use crate::limits::{LOG_ROUTES_MAX, READ_LOOKED_AT_MAX};
@@ -52,7 +52,7 @@ struct Walk {
 }
 
 /// Lets other tasks of the thread go first, whatever runs them.
-async fn let_others_go() {
+pub(super) async fn let_others_go() {
     let mut gone = false;
     poll_fn(|context| {
         if std::mem::replace(&mut gone, true) {
@@ -126,7 +126,7 @@ impl Shared {
         let mut located = Vec::new();
         for stage in stages[begin..].iter().take_while(|stage| stage.first <= last) {
             let part = self.with_index(stage.segment, |index| {
-                index.part_of((stream, key), stage, (first, last), &mut place)
+                index.part_of((stream, key), (stage.first, stage.list), (first, last), &mut place)
             })?;
             located.extend(part.ok_or_else(|| lost(stream, stage.segment))?);
         }
@@ -224,15 +224,15 @@ impl Shared {
         self.load(&mut read, &located, |_, _| true)?;
         for event in read.into_events() {
             *next = event.position.0 + 1;
-            if page.wants_more() && !(truncated && self.is_truncated(&event)?) {
+            if page.wants_more() && !(truncated && self.is_truncated(&event.stream, event.sequence)?) {
                 page.push(event);
             }
         }
         Ok(true)
     }
 
-    pub(super) fn is_truncated(&self, event: &Event) -> Result<bool, ReadError> {
-        Ok(self.head(&event.stream)?.is_some_and(|head| event.sequence < head.first))
+    pub(super) fn is_truncated(&self, stream: &StreamId, sequence: Sequence) -> Result<bool, ReadError> {
+        Ok(self.head(stream)?.is_some_and(|head| sequence < head.first))
     }
 
     /// Loads events in the order in which they are given, as many as the page takes. `is_it` is told which of

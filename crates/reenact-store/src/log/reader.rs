@@ -17,26 +17,23 @@ use super::index::{ActiveIndex, IndexFile, StreamHead};
 use super::read::Source;
 use super::recovery::{Recovery, recover};
 use super::scan::Scan;
-use super::segment::{Scanner, index_name, read_segment_head, segment_name};
+use super::segment::{Scanner, index_name, read_head_page, segment_name};
 use super::shared::{PARTITION, Run, Shared, damaged, unavailable};
 use super::{LogOptions, OpenError, OpenReport};
 use crate::disk::{Access, Disk, RealDisk};
 use crate::event::{
     Checkpoint, Event, ExpectedSequence, Head, NewEvent, Position, Receipt, Sequence, StreamId,
 };
-use crate::limits::{LOG_FOLLOW_MILLIS, LOG_SEALED_MAX};
+use crate::limits::{LOG_FOLLOW_MILLIS, LOG_SEALED_MAX, LOG_TRIES_MAX};
 use crate::store::{AppendError, BoxFuture, Direction, EventStore, ReadError, Scope, TruncateError};
 use crate::subscription::Subscription;
 
-/// How often a log that is being written is looked at anew when it looks damaged: a block that was under way may
-/// have been read half.
-const TRIES: usize = 5;
 /// Events that are read at once where the last ones are looked for.
 const LAST_PAGE_EVENTS: usize = 256;
 
 /// A log opened for reading alone, whether somebody writes it or not. It shows what is durable: blocks that it finds
 /// are synced before they are shown. It changes nothing and holds up nobody; where it finds an index missing, it
-/// makes one in memory.
+/// makes one in memory and keeps it.
 ///
 /// One thing is not promised, where a file system takes no writes past the page cache (the writer tries, and most do).
 /// If a sync of the writer's fails there, the system may still show what the disk does not have, and tells of the
@@ -150,7 +147,9 @@ pub(super) fn recover_beside(disk: &Arc<dyn Disk>) -> Result<Recovery, OpenError
     loop {
         tries += 1;
         match recover(disk, &LogOptions::default(), false) {
-            Err(OpenError::Damaged { .. } | OpenError::Io { .. } | OpenError::Read(_)) if tries < TRIES => {
+            Err(OpenError::Damaged { .. } | OpenError::Io { .. } | OpenError::Read(_))
+                if tries < LOG_TRIES_MAX =>
+            {
                 thread::sleep(Duration::from_millis(LOG_FOLLOW_MILLIS));
             }
             found => {
@@ -271,7 +270,7 @@ impl Follower {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
             file => file.map_err(io)?,
         };
-        let Ok((head, crc)) = SegmentHead::read(&read_segment_head(&*file).map_err(io)?) else {
+        let Ok((head, crc)) = SegmentHead::read(&read_head_page(&*file).map_err(io)?) else {
             return Ok(false);
         };
         if (head.log, head.number) != (self.shared.log, number)

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::background::write_index;
 use super::format::StreamKey;
 use super::index::{IndexFile, StreamHead, encode_anchors};
+use super::merge::write_index;
 use super::segment::{anchors_name, index_name, run_name, segment_name};
 use super::shared::{Run, Shared, unavailable};
 use crate::disk::replace;
@@ -24,7 +24,7 @@ pub(super) fn retain<Alone>(
 ) -> Result<u32, ReadError> {
     let _one_at_a_time = shared.retaining();
     let first = shared.state().first;
-    let kept = kept_from(shared, from)?;
+    let kept = first_kept(shared, from)?;
     if kept <= first {
         return Ok(0);
     }
@@ -53,7 +53,7 @@ pub(super) fn retain<Alone>(
 
 /// The first segment that is kept: the one of a position, unless an earlier one has no index in a file yet, or is the
 /// one up to which the log is marked.
-fn kept_from(shared: &Shared, from: Position) -> Result<u32, ReadError> {
+fn first_kept(shared: &Shared, from: Position) -> Result<u32, ReadError> {
     let unindexed = || shared.state().sealed.front().map(|index| index.segment);
     let active = shared.state().active.segment;
     while unindexed().is_some_and(|segment| segment < active) {

@@ -1,4 +1,4 @@
-//! Reading everything as it lies: block by block, without an allocation for an event.
+//! Reading everything as it lies: block by block, and without an allocation for an event where nothing was truncated.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -12,14 +12,14 @@ use super::segment::segment_name;
 use super::shared::{PARTITION, Shared, damaged, unavailable};
 use crate::chain::CanonicalParts;
 use crate::disk::PAGE_BYTES;
-use crate::event::{Checkpoint, Event, Position, Sequence, Timestamp};
+use crate::event::{Checkpoint, Event, Position, Sequence, StreamId, Timestamp};
 use crate::page::check_partitions;
 use crate::store::ReadError;
 
 /// Bytes that are read at once, unless one block has more.
-const CHUNK_BYTES: usize = 1 << 21;
-/// Chunks that are read ahead.
-const CHUNKS_AHEAD: usize = 2;
+const PART_BYTES: usize = 1 << 21;
+/// Parts that are read ahead.
+const PARTS_AHEAD: usize = 2;
 /// With so many segments to read a thread reads ahead.
 const SEGMENTS_TO_READ_AHEAD: u32 = 2;
 
@@ -46,18 +46,18 @@ const SEGMENTS_TO_READ_AHEAD: u32 = 2;
 pub struct Scan {
     shared: Arc<Shared>,
     reader: Reader,
-    chunk: Chunk,
-    /// Which block of the chunk is next.
+    part: Part,
+    /// Which block of the part is next.
     at: usize,
 }
 
-/// Who reads chunks.
+/// Who reads parts.
 #[derive(Debug)]
 enum Reader {
     /// The one who scans.
-    Here(ChunkReader),
-    /// A thread that is ahead, as long as there is much; and where chunks go back to that were used.
-    Ahead(Receiver<Result<Ahead, ReadError>>, SyncSender<Chunk>),
+    Here(PartReader),
+    /// A thread that is ahead, as long as there is much; and where parts go back to that were used.
+    Ahead(Receiver<Result<Ahead, ReadError>>, SyncSender<Part>),
     /// Nobody: something could not be read.
     Gone,
 }
@@ -65,20 +65,20 @@ enum Reader {
 /// What comes from a thread that reads ahead.
 #[derive(Debug)]
 enum Ahead {
-    Chunk(Chunk),
+    Part(Part),
     /// There is nothing more for now; who scans goes on.
-    End(ChunkReader),
+    End(PartReader),
 }
 
 /// Whole blocks that were read together, and checked.
 #[derive(Debug, Default)]
-struct Chunk {
+struct Part {
     bytes: Vec<u8>,
-    blocks: Vec<ChunkBlock>,
+    blocks: Vec<PartBlock>,
 }
 
 #[derive(Debug)]
-struct ChunkBlock {
+struct PartBlock {
     head: BlockHead,
     crc: u32,
     /// Where its records are.
@@ -87,9 +87,9 @@ struct ChunkBlock {
     first: u64,
 }
 
-/// Reads the log from a place on, chunk by chunk.
+/// Reads the log from a place on, part by part.
 #[derive(Debug)]
-struct ChunkReader {
+struct PartReader {
     shared: Arc<Shared>,
     segment: u32,
     offset: u64,
@@ -101,7 +101,7 @@ struct ChunkReader {
 #[derive(Debug)]
 pub struct BlockEvents<'a> {
     shared: &'a Shared,
-    /// None if nothing was truncated.
+    /// Whether anything in the log was truncated, so that each event is looked up.
     truncated: bool,
     block: Block<'a>,
     at: usize,
@@ -124,10 +124,10 @@ impl Scan {
         let next = after.get(PARTITION).map_or(0, |seen| seen.0.saturating_add(1));
         let segment = shared.segment_of(next)?;
         let active = shared.state().active.segment;
-        let reader = ChunkReader { shared: Arc::clone(&shared), segment, offset: PAGE_BYTES as u64, next };
+        let reader = PartReader { shared: Arc::clone(&shared), segment, offset: PAGE_BYTES as u64, next };
         let reader =
             if active - segment >= SEGMENTS_TO_READ_AHEAD { reader.ahead() } else { Reader::Here(reader) };
-        Ok(Self { shared, reader, chunk: Chunk::default(), at: 0 })
+        Ok(Self { shared, reader, part: Part::default(), at: 0 })
     }
 
     /// The events of the next block that has some; `None` if there is none yet.
@@ -135,26 +135,26 @@ impl Scan {
     /// # Errors
     /// The block is damaged, or cannot be read; then it is so each time.
     pub fn next_block(&mut self) -> Result<Option<BlockEvents<'_>>, ReadError> {
-        if self.at >= self.chunk.blocks.len() {
+        if self.at >= self.part.blocks.len() {
             self.at = 0;
             if !self.fill()? {
                 return Ok(None);
             }
         }
-        let ChunkBlock { head, crc, records, first } = &self.chunk.blocks[self.at];
+        let PartBlock { head, crc, records, first } = &self.part.blocks[self.at];
         self.at += 1;
-        let block = Block { head: *head, records: &self.chunk.bytes[records.clone()], crc: *crc };
+        let block = Block { head: *head, records: &self.part.bytes[records.clone()], crc: *crc };
         let (truncated, position) = (self.shared.state().active.truncations > 0, head.position);
         Ok(Some(BlockEvents { shared: &self.shared, truncated, block, at: 0, position, first: *first }))
     }
 
-    /// Reads the next chunk; whether there was one.
+    /// Reads the next part; whether there was one.
     fn fill(&mut self) -> Result<bool, ReadError> {
-        self.chunk.blocks.clear();
+        self.part.blocks.clear();
         loop {
             let found = match &mut self.reader {
-                Reader::Here(reader) => return reader.fill(&mut self.chunk),
-                Reader::Ahead(chunks, _) => chunks.recv(),
+                Reader::Here(reader) => return reader.fill(&mut self.part),
+                Reader::Ahead(parts, _) => parts.recv(),
                 Reader::Gone => {
                     return Err(ReadError::Unavailable {
                         reason: "a scan that failed does not go on".into(),
@@ -162,8 +162,8 @@ impl Scan {
                 }
             };
             match found {
-                Ok(Ok(Ahead::Chunk(chunk))) => {
-                    let used = std::mem::replace(&mut self.chunk, chunk);
+                Ok(Ok(Ahead::Part(part))) => {
+                    let used = std::mem::replace(&mut self.part, part);
                     if let Reader::Ahead(_, back) = &self.reader {
                         // If nobody wants it, it is dropped.
                         let _unwanted = back.try_send(used);
@@ -181,22 +181,22 @@ impl Scan {
     }
 }
 
-impl ChunkReader {
+impl PartReader {
     /// Lets a thread read, until there is nothing more or nobody takes what it reads. If the system has no room for
     /// one, who scans reads.
     fn ahead(self) -> Reader {
-        let (chunks, received) = sync_channel(CHUNKS_AHEAD);
-        let (back, used) = sync_channel::<Chunk>(CHUNKS_AHEAD);
+        let (parts, received) = sync_channel(PARTS_AHEAD);
+        let (back, used) = sync_channel::<Part>(PARTS_AHEAD);
         let mut reader = Self { shared: Arc::clone(&self.shared), ..self };
         let read = move || {
             loop {
-                let mut chunk = used.try_recv().unwrap_or_default();
-                let read = reader.fill(&mut chunk);
+                let mut part = used.try_recv().unwrap_or_default();
+                let read = reader.fill(&mut part);
                 let last = !matches!(read, Ok(true));
                 let sent = match read {
-                    Ok(true) => chunks.send(Ok(Ahead::Chunk(chunk))),
-                    Ok(false) => return drop(chunks.send(Ok(Ahead::End(reader)))),
-                    Err(error) => chunks.send(Err(error)),
+                    Ok(true) => parts.send(Ok(Ahead::Part(part))),
+                    Ok(false) => return drop(parts.send(Ok(Ahead::End(reader)))),
+                    Err(error) => parts.send(Err(error)),
                 };
                 if last || sent.is_err() {
                     return;
@@ -210,14 +210,14 @@ impl ChunkReader {
     }
 
     /// Reads the next blocks that have something that is wanted; whether there were some.
-    fn fill(&mut self, chunk: &mut Chunk) -> Result<bool, ReadError> {
-        chunk.blocks.clear();
-        while chunk.blocks.is_empty() {
+    fn fill(&mut self, part: &mut Part) -> Result<bool, ReadError> {
+        part.blocks.clear();
+        while part.blocks.is_empty() {
             let Some(end) = self.end()? else { return Ok(false) };
             if self.offset >= end {
                 (self.segment, self.offset) = (self.segment + 1, PAGE_BYTES as u64);
             } else {
-                self.read(chunk, end)?;
+                self.read(part, end)?;
             }
         }
         Ok(true)
@@ -238,30 +238,30 @@ impl ChunkReader {
         }))
     }
 
-    /// Reads whole blocks before `end`: as many as fit into a chunk, and at least one.
-    fn read(&mut self, chunk: &mut Chunk, end: u64) -> Result<(), ReadError> {
-        self.load(chunk, end, CHUNK_BYTES)?;
+    /// Reads whole blocks before `end`: as many as fit into a part, and at least one.
+    fn read(&mut self, part: &mut Part, end: u64) -> Result<(), ReadError> {
+        self.load(part, end, PART_BYTES)?;
         let mut at = 0;
-        while at < chunk.bytes.len() {
+        while at < part.bytes.len() {
             let place = Place { segment: self.segment, offset: self.offset };
-            let head = read_block_head((self.shared.log, place), &chunk.bytes[at..]);
+            let head = read_block_head((self.shared.log, place), &part.bytes[at..]);
             let damaged = |reason| in_segment(self.next, place, reason);
             let whole = block_pages(head.map_err(damaged)?.1);
             if whole as u64 > end - self.offset {
                 return Err(damaged("a block is cut off"));
             }
-            if at + whole > chunk.bytes.len() {
+            if at + whole > part.bytes.len() {
                 if at > 0 {
                     return Ok(());
                 }
-                self.load(chunk, end, whole)?;
+                self.load(part, end, whole)?;
             }
-            let block = Block::read((self.shared.log, place), &chunk.bytes[at..]).map_err(damaged)?;
+            let block = Block::read((self.shared.log, place), &part.bytes[at..]).map_err(damaged)?;
             let (head, crc, start) = (block.head, block.crc, at + BLOCK_HEAD_BYTES);
             let next = head.position.saturating_add(u64::from(head.events));
             if next > self.next {
                 let records = start..start + block.records.len();
-                chunk.blocks.push(ChunkBlock { head, crc, records, first: self.next });
+                part.blocks.push(PartBlock { head, crc, records, first: self.next });
                 self.next = next;
             }
             at += whole;
@@ -270,9 +270,9 @@ impl ChunkReader {
         Ok(())
     }
 
-    fn load(&self, chunk: &mut Chunk, end: u64, bytes: usize) -> Result<(), ReadError> {
-        chunk.bytes.resize((end - self.offset).min(bytes as u64) as usize, 0);
-        let read = self.shared.segment(self.segment)?.read_at(&mut chunk.bytes, self.offset);
+    fn load(&self, part: &mut Part, end: u64, bytes: usize) -> Result<(), ReadError> {
+        part.bytes.resize((end - self.offset).min(bytes as u64) as usize, 0);
+        let read = self.shared.segment(self.segment)?.read_at(&mut part.bytes, self.offset);
         read.map_err(|error| unavailable(&segment_name(self.segment), &error))
     }
 }
@@ -299,7 +299,12 @@ impl<'a> Iterator for BlockEvents<'a> {
                 continue;
             }
             if self.truncated {
-                match self.shared.is_truncated(&event.to_event()) {
+                let stream =
+                    str::from_utf8(event.stream()).ok().and_then(|stream| StreamId::new(stream).ok());
+                let Some(stream) = stream else {
+                    return Some(Err(damaged(event.position, "an event has no name")));
+                };
+                match self.shared.is_truncated(&stream, event.sequence()) {
                     Ok(true) => continue,
                     Ok(false) => {}
                     Err(error) => return Some(Err(error)),

@@ -187,7 +187,7 @@ impl Scanner {
     }
 
     /// The byte after the last that is not zero, of those from `offset` to `limit`; `offset` if all are.
-    pub(super) fn zeros_from(&mut self, offset: u64, limit: u64) -> io::Result<u64> {
+    pub(super) fn end_of_content(&mut self, offset: u64, limit: u64) -> io::Result<u64> {
         let (mut at, mut end) = (offset, offset);
         while at < limit.min(self.bytes) {
             let count = (limit.min(self.bytes) - at).min(AHEAD_BYTES as u64);
@@ -209,8 +209,8 @@ fn last_not_zero(bytes: &[u8]) -> Option<usize> {
     bytes[..end].iter().rposition(|byte| *byte != 0)
 }
 
-/// Reads the head of a segment from its file.
-pub(super) fn read_segment_head(file: &dyn DiskFile) -> io::Result<Vec<u8>> {
+/// Reads the page of a segment that has its head.
+pub(super) fn read_head_page(file: &dyn DiskFile) -> io::Result<Vec<u8>> {
     let mut page = vec![0; PAGE_BYTES];
     file.read_at(&mut page, 0)?;
     Ok(page)

@@ -8,17 +8,15 @@ use bytes::Bytes;
 
 use super::LogPlace;
 use super::format::{Body, StreamKey, read_record};
-use super::index::{Listed, StreamHead};
+use super::index::{AnyIndex, Listed, Located, StreamHead};
 use super::reader::recover_beside;
 use super::recovery::Recovery;
-use super::shared::{AnyIndex, Located, Shared, unavailable};
+use super::shared::{Shared, unavailable};
 use super::survey::{Survey, ToolError};
 use crate::disk::{Disk, RealDisk};
 use crate::event::{Position, Sequence, StreamId, Timestamp};
+use crate::limits::STATS_LARGEST_MAX;
 use crate::store::ReadError;
-
-/// How many of the largest streams are named.
-const LARGEST: usize = 10;
 
 /// What is in a log.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -198,7 +196,7 @@ fn first_event(shared: &Shared, segment: u32) -> Result<Option<Located>, ReadErr
 fn largest(shared: &Shared, streams: HashMap<StreamKey, Counted>) -> Result<Vec<StreamStats>, ReadError> {
     let mut sorted: Vec<_> = streams.into_iter().filter(|(_, counted)| counted.events > 0).collect();
     sorted.sort_unstable_by_key(|(key, counted)| (std::cmp::Reverse(counted.events), *key));
-    sorted.truncate(LARGEST);
+    sorted.truncate(STATS_LARGEST_MAX);
     let name = |(key, counted): &(StreamKey, Counted)| {
         let stream = name_of(shared, *key, counted.segment)?;
         Ok(StreamStats { stream, events: counted.events, last: counted.head.sequence })

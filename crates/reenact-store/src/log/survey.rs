@@ -9,7 +9,7 @@ use thiserror::Error;
 use super::OpenError;
 use super::format::{HeaderError, LogId, Mark, SegmentHead, VERSION};
 use super::segment::{
-    FileKind, MARK, Scanner, anchors_name, index_name, read_segment_head, run_name, segment_name,
+    FileKind, MARK, Scanner, anchors_name, index_name, read_head_page, run_name, segment_name,
 };
 use crate::disk::{Access, Disk, DiskEntry, PAGE_BYTES, read_whole};
 
@@ -217,7 +217,7 @@ pub(super) fn segment_head(
     segment: u32,
 ) -> Result<Result<(SegmentHead, u32), &'static str>, ToolError> {
     let name = segment_name(segment);
-    let page = disk.open(&name, Access::Read).and_then(|file| read_segment_head(&*file));
+    let page = disk.open(&name, Access::Read).and_then(|file| read_head_page(&*file));
     match page {
         Ok(page) => match SegmentHead::read(&page) {
             Ok(head) => Ok(Ok(head)),

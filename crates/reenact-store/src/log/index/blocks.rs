@@ -74,19 +74,10 @@ impl BlockWindow {
 
     /// When an event was committed; `None` if it is not certain that its block is here, of `blocks` that there are.
     fn timestamp(&self, event: u32, blocks: u32) -> Option<Timestamp> {
-        let after = partition(self.count(), |at| self.begins(at) <= event);
+        let (blocks_here, _) = self.bytes.as_chunks::<BLOCK_BYTES>();
+        let after = blocks_here.partition_point(|block| u32::from_le_bytes(field(block)) <= event);
         let goes_on = after == self.count() && self.first + (after as u32) < blocks;
         let at = after.checked_sub(1).filter(|_| !goes_on)?;
         Some(Timestamp(u64::from_le_bytes(field(&self.bytes[at * BLOCK_BYTES + 8..]))))
     }
-}
-
-/// The number of places for which `is_before` holds, which come first.
-fn partition(count: usize, is_before: impl Fn(usize) -> bool) -> usize {
-    let (mut low, mut high) = (0, count);
-    while low < high {
-        let middle = usize::midpoint(low, high);
-        if is_before(middle) { low = middle + 1 } else { high = middle }
-    }
-    low
 }

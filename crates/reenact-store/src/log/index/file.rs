@@ -15,8 +15,8 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::active::{ActiveIndex, BlockPlace, Listed, StreamHead};
-use super::pieces::{Pieces, PiecesOf, WINDOW_BYTES, doubt};
-use super::table::Table;
+use super::pieces::{Pieces, PiecesOf, doubt};
+use super::table::{Table, key_of};
 use crate::chain::ChainHash;
 use crate::disk::{Disk, DiskFile};
 use crate::event::{EventId, Sequence};
@@ -317,9 +317,11 @@ impl IndexFile {
 
     /// What it says of a stream.
     pub(in crate::log) fn find(&self, key: StreamKey) -> io::Result<Option<Found>> {
-        let table =
-            Table::new(&self.pieces, self.head.streams_at(), u64::from(self.head.streams), STREAM_BYTES);
-        table.find(key)?.map(|entry| self.entry(&entry)).transpose()
+        self.table().find(key)?.map(|entry| self.entry(&entry)).transpose()
+    }
+
+    fn table(&self) -> Table<'_> {
+        Table::new(&self.pieces, self.head.streams_at(), u64::from(self.head.streams), STREAM_BYTES)
     }
 
     fn entry(&self, entry: &[u8]) -> io::Result<Found> {
@@ -426,12 +428,11 @@ impl IndexFile {
 
     /// All streams, in the order of their keys.
     pub(in crate::log) fn streams(&self) -> impl Iterator<Item = io::Result<(StreamKey, Found)>> + '_ {
-        let (all, at_once) = (u64::from(self.head.streams), (WINDOW_BYTES / STREAM_BYTES) as u64);
-        (0..all).step_by(at_once as usize).flat_map(move |first| {
-            let at = self.head.streams_at() + first * STREAM_BYTES as u64;
-            let entries = self.read(at_once.min(all - first) * STREAM_BYTES as u64, at);
-            let read = |entry: &[u8]| Ok((StreamKey(u128::from_le_bytes(field(entry))), self.entry(entry)?));
-            match entries {
+        let table = self.table();
+        let firsts = (0..u64::from(self.head.streams)).step_by(table.part_entries() as usize);
+        firsts.flat_map(move |first| {
+            let read = |entry: &[u8]| Ok((key_of(entry), self.entry(entry)?));
+            match table.part(first) {
                 Ok(entries) => entries.chunks_exact(STREAM_BYTES).map(read).collect(),
                 Err(error) => vec![Err(error)],
             }
@@ -440,12 +441,7 @@ impl IndexFile {
 
     /// The keys of some streams, in order, from the one with a number on; none after the last.
     pub(super) fn keys(&self, first: u64) -> io::Result<Vec<StreamKey>> {
-        let all = u64::from(self.head.streams);
-        let count = (all - first.min(all)).min((WINDOW_BYTES / STREAM_BYTES) as u64);
-        let at = self.head.streams_at() + first * STREAM_BYTES as u64;
-        let entries = self.read(count * STREAM_BYTES as u64, at)?;
-        let key = |entry| StreamKey(u128::from_le_bytes(field(entry)));
-        Ok(entries.chunks_exact(STREAM_BYTES).map(key).collect())
+        Ok(self.table().part(first)?.chunks_exact(STREAM_BYTES).map(key_of).collect())
     }
 }
 

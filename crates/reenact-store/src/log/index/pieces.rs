@@ -20,14 +20,14 @@ pub(super) const WINDOW_BYTES: usize = 256 * CONTENT_BYTES;
 /// What a file is by its name: of which log, and of which segments. It is part of all checksums, so that a piece of
 /// another file is none of this one.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::log) struct PiecesOf {
-    pub(in crate::log) log: LogId,
-    pub(in crate::log) first: u32,
-    pub(in crate::log) last: u32,
+pub(super) struct PiecesOf {
+    pub(super) log: LogId,
+    pub(super) first: u32,
+    pub(super) last: u32,
 }
 
 impl PiecesOf {
-    pub(in crate::log) fn segment(log: LogId, segment: u32) -> Self {
+    pub(super) fn segment(log: LogId, segment: u32) -> Self {
         Self { log, first: segment, last: segment }
     }
 
@@ -39,7 +39,7 @@ impl PiecesOf {
     }
 
     /// Content as it is written, from a piece on.
-    pub(in crate::log) fn write(self, first_piece: u64, content: &[u8]) -> Vec<u8> {
+    pub(super) fn write(self, first_piece: u64, content: &[u8]) -> Vec<u8> {
         let pieces = content.len().div_ceil(CONTENT_BYTES);
         let mut out = Vec::with_capacity(content.len() + pieces * CRC_BYTES);
         for (piece, content) in (first_piece..).zip(content.chunks(CONTENT_BYTES)) {
@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn a_page_is_right_as_it_is_in_its_place_alone() {
+    fn a_piece_is_right_as_it_is_in_its_place_alone() {
         let content: Vec<u8> = (0..9_000).map(|n| (n / 7) as u8).collect();
         let bytes = OF.write(0, &content);
         for bit in (0..bytes.len() * 8).step_by(7) {

@@ -8,7 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use super::file::IndexFile;
-use super::pieces::{Pieces, PiecesOf, WINDOW_BYTES, doubt};
+use super::pieces::{Pieces, PiecesOf, doubt};
 use super::table::{Table, key_of};
 use super::writer::PiecesWriter;
 use crate::disk::{Disk, DiskFile};
@@ -156,16 +156,16 @@ impl RunFile {
 
     /// The last segment of the run that knows a stream.
     pub(in crate::log) fn find(&self, key: StreamKey) -> io::Result<Option<u32>> {
-        let table = Table::new(&self.pieces, HEAD_BYTES as u64, self.count, ENTRY_BYTES);
-        Ok(table.find(key)?.map(|entry| last_of(&entry).1))
+        Ok(self.table().find(key)?.map(|entry| last_of(&entry).1))
+    }
+
+    fn table(&self) -> Table<'_> {
+        Table::new(&self.pieces, HEAD_BYTES as u64, self.count, ENTRY_BYTES)
     }
 
     /// Some of its streams, sorted, from the one with a number on; none after the last.
     fn part(&self, first: u64) -> io::Result<Vec<Last>> {
-        let count = (self.count - first.min(self.count)).min((WINDOW_BYTES / ENTRY_BYTES) as u64);
-        let at = HEAD_BYTES as u64 + first * ENTRY_BYTES as u64;
-        let bytes = self.pieces.read(count * ENTRY_BYTES as u64, at)?;
-        Ok(bytes.chunks_exact(ENTRY_BYTES).map(last_of).collect())
+        Ok(self.table().part(first)?.chunks_exact(ENTRY_BYTES).map(last_of).collect())
     }
 
     /// Reads all of it.

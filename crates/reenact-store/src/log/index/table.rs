@@ -2,11 +2,11 @@
 
 use std::io;
 
-use super::pieces::Pieces;
+use super::pieces::{Pieces, WINDOW_BYTES};
 use crate::log::format::StreamKey;
 
 /// Bytes that are read at once when an entry is looked for.
-const WINDOW_BYTES: usize = 4 << 10;
+const LOOK_BYTES: usize = 4 << 10;
 
 /// A sorted part of a file.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl<'a> Table<'a> {
         let (mut low, mut high) = (0, self.count);
         // Keys are spread evenly, so that the place of one can be guessed from it.
         let (mut low_key, mut high_key) = (0, u128::MAX);
-        let window = (WINDOW_BYTES / self.entry) as u64;
+        let window = (LOOK_BYTES / self.entry) as u64;
         while low < high {
             let guess = low + guess(key.0, (low_key, high_key), high - low);
             let begin = guess.saturating_sub(window / 2).min(high.saturating_sub(window)).max(low);
@@ -45,6 +45,16 @@ impl<'a> Table<'a> {
             }
         }
         Ok(None)
+    }
+
+    /// How many entries a part has, but for the last.
+    pub(super) fn part_entries(&self) -> u64 {
+        (WINDOW_BYTES / self.entry) as u64
+    }
+
+    /// Some entries, from the one with a number on; none after the last.
+    pub(super) fn part(&self, first: u64) -> io::Result<Vec<u8>> {
+        self.read(first, self.count.saturating_sub(first).min(self.part_entries()))
     }
 
     fn read(&self, first: u64, count: u64) -> io::Result<Vec<u8>> {

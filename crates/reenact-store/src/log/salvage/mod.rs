@@ -410,7 +410,7 @@ impl<'a> Salvager<'a> {
         let (end, reason) = if more_follows {
             (end, "no whole block begins here, and one follows")
         } else {
-            let end = scanner.zeros_from(offset, end)?.next_multiple_of(PAGE);
+            let end = scanner.end_of_content(offset, end)?.next_multiple_of(PAGE);
             let torn = next.is_none() && !marked;
             (end, if torn { "the remains of a write, or damage" } else { "no whole block begins here" })
         };

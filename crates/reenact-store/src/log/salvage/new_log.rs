@@ -16,7 +16,7 @@ use crate::limits::{APPEND_BYTES_MAX, APPEND_EVENTS_MAX};
 use crate::log::batch::{Append, Appended, Content, Request, Truncate};
 use crate::log::format::{LogId, Mark, Place};
 use crate::log::index::{IndexFile, encode_anchors};
-use crate::log::prepare::Prepared;
+use crate::log::records::Records;
 use crate::log::segment::{MARK, anchors_name};
 use crate::log::survey::{ToolError, io_error};
 use crate::log::{CloseError, EventLog, LogOptions, Step};
@@ -133,11 +133,11 @@ impl NewLog {
         let inner = &self.log.inner;
         // Whatever keeps the stream from being looked up shows when its turn comes.
         let head = inner.shared.head(&stream).ok().flatten();
-        let prepared = Prepared::new(inner.shared.log, head.as_ref(), &stream, (&events, bytes));
+        let records = Records::new(inner.shared.log, head.as_ref(), &stream, (&events, bytes));
         let expected = ExpectedSequence::after(first.0.checked_sub(1).map(Sequence));
         let (answer, answered) = oneshot::channel();
         let queued = self.turn();
-        let content = Box::new(Content { stream, expected, events, prepared, looked: None });
+        let content = Box::new(Content { stream, expected, events, records, looked: None });
         inner.queue.push(Request::Append(Append { content, answer, queued }));
         self.appends.push(answered);
     }

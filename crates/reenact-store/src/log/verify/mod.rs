@@ -23,12 +23,10 @@ use super::segment::{MARK, Scanner, WRITE_MAX, anchors_name, index_name, run_nam
 use super::survey::{Meter, Survey, ToolError, ToolProgress, io_error, scanner, segment_head};
 use crate::disk::{Disk, PAGE_BYTES, RealDisk};
 use crate::event::{Position, StreamId, Timestamp};
+use crate::limits::LOG_TRIES_MAX;
 pub use report::{Damage, Nature, VerifyReport};
 use segment::Ending;
 use truncations::Truncated;
-
-/// How often a log is verified anew of which segments were given up meanwhile, or that was opened.
-const TRIES: u32 = 5;
 
 /// Reads all of the log in a directory, and says what is wrong with it. Nothing is changed, and a log that somebody
 /// writes is read up to where it ends meanwhile. It takes the memory of a table with an entry for each stream, and the
@@ -50,13 +48,13 @@ pub fn verify(
 /// As [`verify`].
 pub fn verify_on(disk: &dyn Disk, progress: &mut dyn FnMut(ToolProgress)) -> Result<VerifyReport, ToolError> {
     let begun = Instant::now();
-    for _ in 0..TRIES {
+    for _ in 0..LOG_TRIES_MAX {
         if let Some(mut report) = Verifier::new(disk, progress)?.run()? {
             report.elapsed = begun.elapsed();
             return Ok(report);
         }
     }
-    Err(ToolError::Changed { directory: disk.path(""), tries: TRIES })
+    Err(ToolError::Changed { directory: disk.path(""), tries: LOG_TRIES_MAX })
 }
 
 struct Verifier<'a> {
@@ -239,7 +237,7 @@ impl<'a> Verifier<'a> {
                 self.report.written = true;
                 return Ok(());
             }
-            let end = scanner.zeros_from(0, scanner.bytes()).map_err(io_error(self.disk, &name))?;
+            let end = scanner.end_of_content(0, scanner.bytes()).map_err(io_error(self.disk, &name))?;
             let may_be_torn = !self.report.closed && segment == from && self.report.torn.is_none();
             if may_be_torn && end <= WRITE_MAX && self.is_one_write(&mut scanner, end)? {
                 self.report.torn = Some((LogPlace { segment, offset: 0 }, end));

@@ -7,16 +7,13 @@ use std::time::Duration;
 use super::Verifier;
 use crate::disk::PAGE_BYTES;
 use crate::event::StreamId;
-use crate::limits::LOG_FOLLOW_MILLIS;
+use crate::limits::{LOG_FOLLOW_MILLIS, LOG_TRIES_MAX};
 use crate::log::LogPlace;
 use crate::log::fold::{Fold, FoldError};
 use crate::log::format::{HeaderError, Mark, SegmentHead};
 use crate::log::index::ActiveIndex;
 use crate::log::segment::{Scanner, WRITE_MAX, segment_name};
 use crate::log::survey::{self, ToolError};
-
-/// How often a place is looked at anew that somebody may be writing.
-const TRIES: u32 = 5;
 
 /// How a segment ends.
 pub(super) enum Ending {
@@ -95,7 +92,7 @@ impl Verifier<'_> {
             let reason = self.fold_on(&mut fold, &mut scanner)?;
             let ending = self.ending(segment, (fold.offset, Some(fold.crc)), &mut scanner, reason)?;
             match ending {
-                Ending::Wrong(..) if !self.report.closed && tries < TRIES => tries += 1,
+                Ending::Wrong(..) if !self.report.closed && tries < LOG_TRIES_MAX => tries += 1,
                 Ending::Wrong(_, reason) => return Err(Unfolded::Damaged(reason)),
                 ending => return Ok((fold, ending)),
             }
@@ -240,7 +237,7 @@ impl Verifier<'_> {
         if self.report.closed {
             return Ok(Ending::Wrong(at, "something follows the place at which the log was closed".into()));
         }
-        let end = scanner.zeros_from(offset, scanner.bytes())?;
+        let end = scanner.end_of_content(offset, scanner.bytes())?;
         let more = match scanner.find_head(offset + PAGE_BYTES as u64, end)? {
             Some(later) => format!("another write follows at byte {later}"),
             None if end - offset <= WRITE_MAX => {

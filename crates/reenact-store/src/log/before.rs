@@ -1,15 +1,25 @@
-//! Where streams stand before a segment that is taken in anew.
+//! Where streams stand before a segment whose events are taken in.
 
 use std::cell::RefCell;
 use std::io;
 
-use super::fold::Before;
 use super::format::StreamKey;
 use super::index::StreamHead;
 use super::shared::Shared;
 use crate::event::StreamId;
 use crate::limits::LOG_EARLIER_INDEXES;
 use crate::store::ReadError;
+
+/// Where streams stand before the segment.
+pub(super) trait Before {
+    fn head(&self, stream: &StreamId) -> Result<Option<StreamHead>, ReadError>;
+}
+
+impl<F: Fn(&StreamId) -> Result<Option<StreamHead>, ReadError>> Before for F {
+    fn head(&self, stream: &StreamId) -> Result<Option<StreamHead>, ReadError> {
+        self(stream)
+    }
+}
 
 /// Looks for streams before a segment. Nearly all that are in one are in one of the last before it too, and what these
 /// know is read at once: to look for thousands of streams one by one takes longer than to take in their events.

@@ -13,10 +13,10 @@ use crate::event::{NewEvent, Sequence, StreamId};
 
 /// The records of an append as they are if its stream stands where it did.
 #[derive(Debug)]
-pub(super) struct Prepared {
+pub(super) struct Records {
     first: Sequence,
     chain: ChainHash,
-    pub(super) records: Vec<u8>,
+    pub(super) bytes: Vec<u8>,
     pub(super) made: SmallVec<[Made; 1]>,
 }
 
@@ -29,7 +29,7 @@ pub(super) struct Made {
     pub(super) chain: ChainHash,
 }
 
-impl Prepared {
+impl Records {
     /// The records of events after `head`, which count for so many bytes.
     pub(super) fn new(
         log: LogId,
@@ -49,14 +49,14 @@ impl Prepared {
         stream: &StreamId,
         (events, bytes): (&[NewEvent], usize),
     ) -> Self {
-        let mut records = Vec::with_capacity(bytes + events.len() * RECORD_HEAD_BYTES);
+        let mut out = Vec::with_capacity(bytes + events.len() * RECORD_HEAD_BYTES);
         let (mut made, mut chain) = (SmallVec::with_capacity(events.len()), start);
         for (sequence, event) in (first.0..).map(Sequence).zip(events) {
-            let begin = records.len() as u32;
-            chain = write_event(log, chain, (stream, sequence, event), &mut records);
+            let begin = out.len() as u32;
+            chain = write_event(log, chain, (stream, sequence, event), &mut out);
             made.push(Made { begin, chain });
         }
-        Self { first, chain: start, records, made }
+        Self { first, chain: start, bytes: out, made }
     }
 
     /// Whether the records are those of events from `first` on, chained to `chain`.
